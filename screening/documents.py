@@ -1,0 +1,251 @@
+"""Stored shapes: what each stage answers, typed, small, with arrays kept elsewhere.
+
+Every stage ends as `done` (its result is there), `rejected` (a gate said no) or `failed` (the
+failure says why). A field that is unknown is `None` and never an invented number.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pymatgen.core import Structure
+
+from screening.transport.trajectory import Trajectory
+
+State = Literal["done", "rejected", "failed"]
+
+
+class Document(BaseModel):
+    """A frozen record that accepts no unknown field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Failure(Document):
+    """Why something ended without a result."""
+
+    code: str = Field(description="stable name, see screening.errors")
+    message: str
+    log_tail: str = Field(default="", description="last lines of the log or traceback")
+
+
+class Rejection(Document):
+    """The gate that stopped a candidate."""
+
+    gate: str = Field(description="name of the gate in the config, e.g. max_e_hull_eV_per_atom")
+    value: float | None = Field(description="the candidate's value; None where it is unknown")
+    threshold: float
+
+
+class EnergyConvention(Document):
+    """What makes two energies comparable; energies of two conventions never share a hull."""
+
+    code: str = Field(description="program or potential, e.g. chgnet")
+    functional: str
+    corrections: str = Field(description="e.g. MP2020 (already inside the potential)")
+    potential: str
+    weights_sha256: str | None = None
+
+
+class Origin(Document):
+    """Where a candidate came from."""
+
+    host: str = Field(description="prototype name or the user's file")
+    source: str = Field(description="DOI, ICSD number or file of the host")
+    parent_formula: str = Field(description="composition of the ordered parent cell")
+    ordering: int = Field(description="1-based number among the distinct orderings")
+    n_orderings: int
+    degeneracy: int = Field(description="symmetry-equivalent configurations of this ordering")
+    n_configurations: int
+
+
+class Candidate(Document):
+    """One composition in one host with one ordering."""
+
+    id: str
+    formula: str = Field(description="reduced formula")
+    mobile_ion: str
+    origin: Origin
+    structure: Structure
+
+
+class StageDocument(Document):
+    """How a stage ended; subclasses add `result`."""
+
+    state: State
+    failure: Failure | None = None
+    rejection: Rejection | None = None
+    wall_time_s: float = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        result = getattr(self, "result", None)
+        if (self.state == "done") != (result is not None and self.rejection is None):
+            raise ValueError(f"a {self.state} stage with result={result is not None}")
+        if (self.state == "failed") != (self.failure is not None):
+            raise ValueError(f"a {self.state} stage with failure={self.failure}")
+        if (self.state == "rejected") != (self.rejection is not None):
+            raise ValueError(f"a {self.state} stage with rejection={self.rejection}")
+        return self
+
+
+class Relaxation(Document):
+    """A relaxed structure and its energy."""
+
+    structure: Structure
+    energy_eV_per_atom: float
+    n_steps: int
+    max_force_eV_per_A: float
+    volume_change_percent: float
+    convention: EnergyConvention
+
+
+class RelaxDocument(StageDocument):
+    """Answer of the relax stage."""
+
+    result: Relaxation | None = None
+
+
+class Stability(Document):
+    """Place on the convex hull and electrochemical stability window."""
+
+    formation_energy_eV_per_atom: float
+    e_hull_eV_per_atom: float = Field(ge=0)
+    energy_below_competitors_eV_per_atom: float = Field(
+        description="hull of all other phases minus the candidate; positive for a stable candidate"
+    )
+    decomposition: dict[str, float] = Field(description="formula -> amount per candidate formula")
+    reduction_limit_V: float
+    oxidation_limit_V: float
+    reduction_products: tuple[str, ...]
+    oxidation_products: tuple[str, ...]
+    reduction_reaction: str
+    oxidation_reaction: str
+    window_of: Literal["candidate", "equilibrium"] = Field(
+        description="equilibrium: the candidate is metastable and the window is that of the "
+        "phases it decomposes into"
+    )
+    references_sha256: str
+    caveats: tuple[str, ...] = ()
+
+
+class StabilityDocument(StageDocument):
+    """Answer of the stability stage."""
+
+    result: Stability | None = None
+
+
+class MolecularDynamics(Document):
+    """A finished run at one temperature; `trajectory` is kept in the array store."""
+
+    temperature_K: float
+    mean_temperature_K: float
+    timestep_fs: float
+    n_equilibration_steps: int
+    n_production_steps: int
+    energy_drift_eV_per_atom_per_ps: float
+    seed: int
+    convention: EnergyConvention
+    # pydantic would take a dataclass apart field by field; monty's form keeps the arrays together
+    trajectory: Annotated[Trajectory, PlainSerializer(Trajectory.as_dict, return_type=dict[str, Any])]
+
+
+class DynamicsDocument(StageDocument):
+    """Answer of the dynamics stage at one temperature."""
+
+    temperature_K: float
+    result: MolecularDynamics | None = None
+
+
+class Diffusivity(Document):
+    """Tracer diffusivity at one temperature: a value with intervals, or an upper bound."""
+
+    temperature_K: float
+    duration_ps: float
+    n_hops: float = Field(description="summed squared displacement beyond rattling / hop length²")
+    D_cm2_s: float | None = None
+    D_68_cm2_s: tuple[float, float] | None = None
+    D_95_cm2_s: tuple[float, float] | None = None
+    upper_bound_cm2_s: float | None = Field(default=None, description="at 95 % confidence")
+    reason: str | None = Field(default=None, description="why there is only an upper bound")
+    caveats: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _either_or(self) -> Self:
+        if (self.D_cm2_s is None) == (self.upper_bound_cm2_s is None):
+            raise ValueError("a diffusivity is either a value or an upper bound")
+        if self.upper_bound_cm2_s is not None and not self.reason:
+            raise ValueError("an upper bound needs its reason")
+        return self
+
+
+class Arrhenius(Document):
+    """ln D = ln D0 - Ea / (kB T) and the conductivity at 300 K that follows from it.
+
+    Every number is None where the data carry none; `reason` says why. Two temperatures give a
+    line without an error bar.
+    """
+
+    activation_energy_eV: float | None = None
+    activation_energy_68_eV: tuple[float, float] | None = None
+    prefactor_cm2_s: float | None = None
+    D_300K_cm2_s: float | None = None
+    D_300K_68_cm2_s: tuple[float, float] | None = None
+    conductivity_300K_S_cm: float | None = None
+    conductivity_300K_68_S_cm: tuple[float, float] | None = None
+    reason: str | None = None
+
+
+class Transport(Document):
+    """Diffusivities at all temperatures and their Arrhenius law."""
+
+    diffusivities: tuple[Diffusivity, ...]
+    failures: dict[str, Failure] = Field(
+        default_factory=dict, description="temperature in K -> why that run gave nothing"
+    )
+    arrhenius: Arrhenius
+
+
+class TransportDocument(StageDocument):
+    """Answer of the transport stage."""
+
+    result: Transport | None = None
+
+
+class RankedCandidate(Document):
+    """One row of the ranking; what is unknown is None."""
+
+    rank: int | None
+    id: str
+    formula: str
+    mobile_ion: str
+    state: Literal["waiting", "running", "done", "rejected", "failed"]
+    stage: str = Field(description="the last stage reached")
+    engine: str
+    host: str
+    degeneracy: int
+    energy_eV_per_atom: float | None = None
+    formation_energy_eV_per_atom: float | None = None
+    e_hull_eV_per_atom: float | None = None
+    reduction_limit_V: float | None = None
+    oxidation_limit_V: float | None = None
+    window_V: float | None = None
+    window_of: str | None = None
+    reduction_products: tuple[str, ...] | None = None
+    oxidation_products: tuple[str, ...] | None = None
+    diffusivity: tuple[Diffusivity, ...] = ()
+    activation_energy_eV: float | None = None
+    activation_energy_68_eV: tuple[float, float] | None = None
+    conductivity_300K_S_cm: float | None = None
+    conductivity_300K_68_S_cm: tuple[float, float] | None = None
+    rejection: Rejection | None = None
+    failure: Failure | None = None
+    caveats: tuple[str, ...] = ()
+
+
+class Ranking(Document):
+    """The campaign's answer."""
+
+    campaign: str
+    candidates: tuple[RankedCandidate, ...]

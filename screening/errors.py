@@ -1,0 +1,83 @@
+"""Everything that can go wrong, as one small tree.
+
+ScreeningError                 code: SCREENING
+├── InvalidInput               INVALID_INPUT        the user's input cannot be used
+├── UnusableStructure          UNUSABLE_STRUCTURE   overlapping atoms, NaN coordinates, no mobile ion
+├── EngineFailure              ENGINE_FAILURE       the energy engine gave no usable answer
+│   ├── EnergyNotFinite        ENERGY_NOT_FINITE    NaN or infinite energy, force or stress
+│   ├── NotConverged           NOT_CONVERGED        a relaxation that used up its steps
+│   └── RunExploded            RUN_EXPLODED         molecular dynamics that flew apart
+├── UnsoundHull                UNSOUND_HULL         a hull or window that would be wrong
+│   ├── MixedConventions       MIXED_CONVENTIONS    energies of different engines in one hull
+│   └── MissingReference       MISSING_REFERENCE    no reference phase for an element
+└── UnusableRun                UNUSABLE_RUN         a trajectory that carries no diffusivity
+
+A message says what was found, what was needed and what to do. `code` is what a failed candidate
+is stored under; it never changes once released.
+"""
+
+
+class ScreeningError(Exception):
+    """The root: whatever this project raises on purpose."""
+
+    code = "SCREENING"
+
+
+class InvalidInput(ScreeningError):
+    """The user's input cannot be used."""
+
+    code = "INVALID_INPUT"
+
+
+class UnusableStructure(ScreeningError):
+    """A structure that no engine should be given."""
+
+    code = "UNUSABLE_STRUCTURE"
+
+
+class EngineFailure(ScreeningError):
+    """The energy engine gave no usable answer."""
+
+    code = "ENGINE_FAILURE"
+
+
+class EnergyNotFinite(EngineFailure):
+    """An energy, force or stress that is NaN or infinite."""
+
+    code = "ENERGY_NOT_FINITE"
+
+
+class NotConverged(EngineFailure):
+    """A relaxation that used up its steps."""
+
+    code = "NOT_CONVERGED"
+
+
+class RunExploded(EngineFailure):
+    """Molecular dynamics that flew apart."""
+
+    code = "RUN_EXPLODED"
+
+
+class UnsoundHull(ScreeningError):
+    """A hull or a window that would be wrong."""
+
+    code = "UNSOUND_HULL"
+
+
+class MixedConventions(UnsoundHull):
+    """Energies of different engines or corrections in one hull."""
+
+    code = "MIXED_CONVENTIONS"
+
+
+class MissingReference(UnsoundHull):
+    """An element without a reference phase."""
+
+    code = "MISSING_REFERENCE"
+
+
+class UnusableRun(ScreeningError):
+    """A trajectory that carries no diffusivity."""
+
+    code = "UNUSABLE_RUN"
