@@ -1,0 +1,46 @@
+"""The `halideflow` command: parse, call, print.
+
+Modules of this package import nothing heavy (torch, pymatgen, atomate2, numpy ...) at the top; each
+command imports what it needs inside its body, so that `halideflow --help` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from workflows.cli import common
+
+app = typer.Typer(
+    name="halideflow",
+    cls=common.Commands,
+    epilog=common.EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"halideflow {version('halideflow')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """One config in, a ranked list of halide solid electrolytes out."""
+
+
+def main() -> None:
+    """Console entry point."""
+    app()

@@ -1,0 +1,72 @@
+"""What all commands share: exit codes, option types, output, and the boundary where errors end.
+
+Data goes to stdout, everything else to stderr. A command raises; `Commands` alone turns what was
+raised into a message and an exit code.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from screening.errors import ScreeningError
+
+_UNREADABLE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+
+
+class ExitCode(IntEnum):
+    """What a command tells the shell."""
+
+    DONE = 0
+    ERROR = 1
+    BAD_INPUT = 2
+    PENDING = 3
+    FAILURES = 4
+
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 error, 2 usage or bad config, 3 work still pending, "
+    "4 finished with failures."
+)
+
+CampaignFile = Annotated[
+    Path, typer.Argument(metavar="CAMPAIGN", help="The campaign's config file.", show_default=False)
+]
+OptionalCampaignFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="CAMPAIGN", help="The campaign's config file.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+class Commands(TyperGroup):
+    """The boundary: expected failures become one message on stderr and exit code 2.
+
+    Anything else is a bug and passes through: Python prints its traceback and exits with 1.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, answering expected failures."""
+        try:
+            return super().invoke(ctx)
+        except ScreeningError as error:
+            raise _refusal(str(error)) from error
+        except _UNREADABLE as error:
+            if error.filename is None:
+                raise
+            raise _refusal(f"{error.filename}: {error.strerror}") from error
+
+
+def _refusal(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(ExitCode.BAD_INPUT)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout; NaN and infinity, which JSON lacks, are an error."""
+    typer.echo(json.dumps(document, indent=2, allow_nan=False))
