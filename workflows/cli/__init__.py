@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from workflows.cli import common
+from workflows.cli import common, config, doctor
 
 app = typer.Typer(
     name="halideflow",
@@ -39,6 +39,10 @@ def _options(
     ] = False,
 ) -> None:
     """One config in, a ranked list of halide solid electrolytes out."""
+
+
+for _command in (config.validate, config.schema, doctor.doctor):
+    app.command()(_command)
 
 
 def main() -> None:

@@ -1,0 +1,169 @@
+"""`doctor`: is this machine ready to run a campaign, and if not, what to do."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from workflows.cli.common import ExitCode, Json, OptionalCampaignFile, print_json
+
+if TYPE_CHECKING:
+    from workflows.config import CampaignConfig, EngineSettings
+
+_GIB = 2**30
+_MIN_FREE_GIB, _COMFORTABLE_FREE_GIB = 1, 10
+_MIN_MEMORY_GIB, _COMFORTABLE_MEMORY_GIB = 1, 4
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, what was found and, unless it is ok, what to do."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    advice: str = ""
+
+
+def doctor(campaign: OptionalCampaignFile = None, as_json: Json = False) -> None:
+    """Check this machine and, if given, CAMPAIGN; exit code 1 when a check fails."""
+    checks = []
+    for check in _examine(campaign):
+        checks.append(check)
+        if not as_json:
+            _print(check)
+    failed = any(check.state == "fail" for check in checks)
+    if as_json:
+        print_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
+    if failed:
+        raise typer.Exit(ExitCode.ERROR)
+
+
+def _print(check: Check) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    line = Text.assemble(
+        (f"{check.state:<4}", _COLOURS[check.state]), f"  {check.name:<15} {check.found}"
+    )
+    if check.advice:
+        line.append(f"\n{'':<22}→ {check.advice}")
+    Console(soft_wrap=True).print(line, highlight=False)
+
+
+def _examine(campaign: Path | None) -> Iterator[Check]:
+    yield _python()
+    config = None
+    folder = Path.cwd()
+    if campaign is not None:
+        try:
+            config, folder = _load(campaign)
+            yield Check("config", "ok", f"{campaign}: valid, campaign {config.name}")
+        except Exception as error:
+            folder = campaign.absolute().parent
+            yield Check("config", "fail", str(error), "correct the file and run this again")
+    from workflows.config import EngineSettings, StabilitySettings
+
+    engine = config.engine if config else EngineSettings()
+    references = (config.stability if config else StabilitySettings()).references
+    existing = next(place for place in (folder, *folder.parents) if place.is_dir())
+    reinstall = "install again: pip install -c constraints.txt -e ."
+    yield _guarded("weights", lambda: _weights(engine), reinstall)
+    yield _guarded("torch", _torch, reinstall)
+    yield _guarded("references", lambda: _references(references), "see stability.references")
+    yield _guarded("results folder", lambda: _results(folder, existing), "choose results_dir")
+    if config is None or config.store.backend == "sqlite":
+        local = "choose results_dir on a local disk, or the mongodb store"
+        yield _guarded("sqlite", lambda: _sqlite(existing, local), local)
+    yield _guarded("memory", _memory, "look at the machine's memory by hand")
+
+
+def _guarded(name: str, look: Callable[[], Check], advice: str) -> Check:
+    """The boundary of one check: whatever goes wrong inside is what was found."""
+    try:
+        return look()
+    except Exception as error:
+        return Check(name, "fail", f"{type(error).__name__}: {error}", advice)
+
+
+def _load(campaign: Path) -> tuple[CampaignConfig, Path]:
+    from workflows.config_file import load_campaign, read_structures, results_folder
+
+    config = load_campaign(campaign)
+    read_structures(config, campaign)
+    return config, results_folder(campaign, config).absolute()
+
+
+def _python() -> Check:
+    return Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
+
+
+def _weights(settings: EngineSettings) -> Check:
+    from workflows.engines import engine_convention, load_engine
+
+    load_engine(settings).calculator()
+    convention = engine_convention(settings)
+    return Check("weights", "ok", f"{convention.potential}, sha256 {convention.weights_sha256}")
+
+
+def _torch() -> Check:
+    import torch
+
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    found = f"{torch.__version__}, {torch.get_num_threads()} thread(s) of {os.cpu_count()} cores"
+    return Check("torch", "ok", f"{found}, CUDA: {', '.join(devices) or 'none'}")
+
+
+def _references(name: str) -> Check:
+    from screening.stability.references import ReferencePhases
+
+    phases = ReferencePhases.load(name)
+    return Check("references", "ok", f"{name}, sha256 {phases.sha256}")
+
+
+def _results(folder: Path, existing: Path) -> Check:
+    with tempfile.TemporaryFile(dir=existing):
+        pass
+    free_GiB = shutil.disk_usage(existing).free / _GIB
+    found = f"{folder}: writable, {free_GiB:.1f} GiB free"
+    if free_GiB < _COMFORTABLE_FREE_GIB:
+        state: Literal["warn", "fail"] = "fail" if free_GiB < _MIN_FREE_GIB else "warn"
+        return Check("results folder", state, found, "free disk space or choose results_dir")
+    return Check("results folder", "ok", found)
+
+
+def _sqlite(existing: Path, advice: str) -> Check:
+    with tempfile.TemporaryDirectory(dir=existing, prefix=".halideflow-") as scratch:
+        connection = sqlite3.connect(Path(scratch) / "probe.sqlite")
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            connection.execute("CREATE TABLE probe (x)")
+            connection.commit()
+        finally:
+            connection.close()
+    found = f"{sqlite3.sqlite_version}, journal mode {mode}"
+    if mode != "wal":
+        return Check("sqlite", "fail", f"{found}, needed: wal", advice)
+    return Check("sqlite", "ok", found)
+
+
+def _memory() -> Check:
+    page = os.sysconf("SC_PAGE_SIZE")
+    total_GiB = os.sysconf("SC_PHYS_PAGES") * page / _GIB
+    free_GiB = os.sysconf("SC_AVPHYS_PAGES") * page / _GIB
+    found = f"{total_GiB:.1f} GiB, {free_GiB:.1f} GiB of it unused"
+    if total_GiB < _COMFORTABLE_MEMORY_GIB:
+        state: Literal["warn", "fail"] = "fail" if total_GiB < _MIN_MEMORY_GIB else "warn"
+        return Check("memory", state, found, "run fewer workers; each takes about 1 GiB")
+    return Check("memory", "ok", found)

@@ -1,0 +1,85 @@
+"""`halideflow run`: the main job."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
+
+
+def run(
+    campaign: CampaignFile,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Worker processes, one thread each; default: the cores.")
+    ] = os.cpu_count() or 1,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try once more what failed before.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a campaign on this machine; finished work is not done again.
+
+    Stop it with Ctrl-C at any time; the next run goes on where it was.
+    """
+    import signal
+    import time
+
+    from rich.console import Console
+
+    from workflows.cli.progress import StageProgress
+    from workflows.cli.tables import ranking_table
+    from workflows.config_file import load_campaign, read_structures, results_folder
+    from workflows.results import ResultsFolder
+
+    started_s = time.monotonic()
+    config = load_campaign(campaign)
+    structures = read_structures(config, campaign.parent)
+    folder = ResultsFolder(results_folder(campaign, config))
+    console = Console(stderr=True)
+    console.print(f"{config.name}: results go to {folder.path}", highlight=False, soft_wrap=True)
+
+    from workflows.read_model import CampaignResults
+    from workflows.run import run_campaign
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C
+    with StageProgress(console) as progress:
+        summary = run_campaign(
+            config, campaign, structures, folder, workers, retry_failed, progress
+        )
+    elapsed_s = time.monotonic() - started_s
+    if summary.interrupted:
+        console.print(
+            f"stopped after {elapsed_s:.0f} s; what is finished is stored, "
+            f"`halideflow run {campaign}` goes on",
+            soft_wrap=True,
+        )
+        raise typer.Exit(ExitCode.PENDING)
+    rows = CampaignResults(config, folder).ranking()
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+    else:
+        Console().print(ranking_table(rows))
+    if summary.n_executed:
+        console.print(
+            f"{summary.n_executed} jobs run, {summary.n_reused} reused, in {elapsed_s:.0f} s"
+        )
+    else:
+        console.print(
+            f"nothing to do: all {summary.n_reused} jobs of this config are done "
+            f"({elapsed_s:.1f} s)"
+        )
+    console.print(
+        f"results: {folder.path}\n"
+        f"look at them: halideflow rank {campaign} · halideflow show {campaign} ID · "
+        f"halideflow export {campaign} --out FOLDER",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if summary.n_failed:
+        console.print(
+            f"{summary.n_failed} jobs failed: halideflow failures {campaign}", soft_wrap=True
+        )
+        raise typer.Exit(ExitCode.FAILURES)

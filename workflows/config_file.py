@@ -1,0 +1,115 @@
+"""The campaign file: read, checked, and every problem named with its line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from workflows.config import CampaignConfig
+from workflows.config_docs import allowed, allowed_keys, choices, json_schema, schema_at
+from workflows.yaml_source import ConfigError, KeyPath, Problem, Source, read_yaml
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+    from pymatgen.core import Structure
+
+__all__ = ["ConfigError", "load_campaign", "read_structures", "results_folder"]
+
+
+def load_campaign(path: Path) -> CampaignConfig:
+    """Read and check a campaign file; the structure files it names are not opened.
+
+    Raises:
+        ConfigError: with all problems of the file, each with its line.
+    """
+    source, problems = read_yaml(path)
+    try:
+        # JSON's strictness is what is wanted: a list for a tuple, but no "900" or yes for a number
+        config = CampaignConfig.model_validate_json(json.dumps(source.value), strict=True)
+    except ValidationError as error:
+        named = {problem.key for problem in problems}
+        found = (_problem(detail, source) for detail in error.errors(include_url=False))
+        problems.extend(problem for problem in found if problem.key not in named)
+    if problems:
+        raise ConfigError(path, problems)
+    return config
+
+
+def results_folder(config_path: Path, config: CampaignConfig) -> Path:
+    """Folder of the results: `results_dir`, else the file's name without its ending, beside it."""
+    return config_path.parent / (config.results_dir or config_path.stem)
+
+
+def read_structures(config: CampaignConfig, config_path: Path) -> dict[str, Structure]:
+    """Read the structure files that a campaign names, relative to its own file.
+
+    Returns:
+        The structures by their path as the campaign gives it.
+
+    Raises:
+        ConfigError: with the line of every file that is missing or holds no structure.
+    """
+    from pymatgen.core import Structure
+
+    structures, unread = {}, {}
+    for i, file in enumerate(config.candidates.files):
+        try:
+            structures[file.path] = Structure.from_file(config_path.parent / file.path)
+        except Exception as error:  # pymatgen's parsers raise whatever they stumble over
+            unread["candidates", "files", i, "path"] = f'found "{file.path}"; {_reason(error)}'
+    if unread:
+        source, _ = read_yaml(config_path)
+        raise ConfigError(config_path, [source.at(at).problem(why) for at, why in unread.items()])
+    return structures
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror.lower()}; paths are relative to the campaign file"
+    return f"cannot be read as a structure: {error or type(error).__name__}"
+
+
+def _problem(detail: ErrorDetails, source: Source) -> Problem:
+    """What pydantic found, at its place in the file and in our words."""
+    here = source.at(detail["loc"])
+    schema = schema_at(here.path)
+    match detail["type"]:
+        case "missing" if isinstance(key := detail["loc"][-1], str):
+            needed = allowed(schema_at((*here.path, key)))
+            return here.problem(f"required key is missing; needed: {needed}", key)
+        case "extra_forbidden":
+            return here.problem(_unknown_key(here.path))
+        case "value_error":
+            message = str(detail["ctx"]["error"])
+            return _culprit(here, message).problem(message)
+    values = choices(schema)
+    hint = _nearest(here.value, values) if len(values) > 1 else ""
+    return here.problem(f"found {here.found};{hint} allowed: {allowed(schema)}")
+
+
+def _unknown_key(path: KeyPath) -> str:
+    """Says what was meant: a similar key of this block, or the same key of another one."""
+    *block, key = path
+    keys = allowed_keys(schema_at(block))
+    homes = [b for b in allowed_keys(json_schema()) if key in allowed_keys(schema_at((b,)))]
+    hint = f" did you mean {homes[0]}.{key}?" if homes else _nearest(key, keys)
+    return f"unknown key;{hint} allowed: {', '.join(keys)}"
+
+
+def _nearest(found: Any, known: Iterable[Any]) -> str:
+    """` did you mean ...?`, where there is something near."""
+    spellings = {str(choice).lower(): str(choice) for choice in known}
+    near = get_close_matches(str(found).lower(), spellings, n=1)
+    return f" did you mean {spellings[near[0]]}?" if near else ""
+
+
+def _culprit(block: Source, message: str) -> Source:
+    """The first key in the file that a message about a whole block names."""
+    words = re.findall(r"\w+", message)
+    return next((block.children[word] for word in words if word in block.children), block)
