@@ -1,7 +1,8 @@
 """Stored shapes: what each stage answers, typed, small, with arrays kept elsewhere.
 
-Every stage ends as `done` (its result is there), `rejected` (a gate said no) or `failed` (the
-failure says why). A field that is unknown is `None` and never an invented number.
+Every stage ends as `done` (its result is there), `rejected` (a gate said no), `failed` (the failure
+says why) or `skipped` (an earlier stage of the candidate gave it nothing to work on). A field that
+is unknown is `None` and never an invented number.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pymatgen.core import Structure
 
 from screening.transport.trajectory import Trajectory
 
-State = Literal["done", "rejected", "failed"]
+State = Literal["done", "rejected", "failed", "skipped"]
 
 
 class Document(BaseModel):
@@ -60,18 +61,23 @@ class Origin(Document):
     n_configurations: int
 
 
-class Candidate(Document):
-    """One composition in one host with one ordering."""
+class CandidateInfo(Document):
+    """What a candidate is, without its atoms."""
 
     id: str
     formula: str = Field(description="reduced formula")
     mobile_ion: str
     origin: Origin
+
+
+class Candidate(CandidateInfo):
+    """One composition in one host with one ordering."""
+
     structure: Structure
 
 
 class StageDocument(Document):
-    """How a stage ended; subclasses add `result`."""
+    """How a stage ended; each stage's own document adds its `result`."""
 
     state: State
     failure: Failure | None = None
@@ -80,13 +86,16 @@ class StageDocument(Document):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        result = getattr(self, "result", None)
-        if (self.state == "done") != (result is not None and self.rejection is None):
-            raise ValueError(f"a {self.state} stage with result={result is not None}")
-        if (self.state == "failed") != (self.failure is not None):
-            raise ValueError(f"a {self.state} stage with failure={self.failure}")
-        if (self.state == "rejected") != (self.rejection is not None):
-            raise ValueError(f"a {self.state} stage with rejection={self.rejection}")
+        present = {
+            "done": getattr(self, "result", None) is not None,
+            "rejected": self.rejection is not None,
+            "failed": self.failure is not None,
+        }
+        if "result" not in type(self).model_fields:  # only how a stage ended is known
+            del present["done"]
+        wrong = [state for state, found in present.items() if found != (state == self.state)]
+        if wrong:
+            raise ValueError(f"a {self.state} stage with the contents of {present}")
         return self
 
 
@@ -217,15 +226,17 @@ class RankedCandidate(Document):
     """One row of the ranking; what is unknown is None."""
 
     rank: int | None
+    pareto_front: int | None = Field(
+        default=None, description="1: no other candidate is better in both axes for certain"
+    )
     id: str
     formula: str
     mobile_ion: str
     state: Literal["waiting", "running", "done", "rejected", "failed"]
-    stage: str = Field(description="the last stage reached")
+    stage: str = Field(description="the stage that decided `state`, or the one it waits for")
     engine: str
     host: str
     degeneracy: int
-    energy_eV_per_atom: float | None = None
     formation_energy_eV_per_atom: float | None = None
     e_hull_eV_per_atom: float | None = None
     reduction_limit_V: float | None = None

@@ -1,0 +1,116 @@
+"""The embedded default: CHGNet through atomate2's force-field Maker, weights inside its package.
+
+Reference: Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from screening.documents import EnergyConvention, Relaxation
+from screening.errors import EnergyNotFinite, NotConverged
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+    from pymatgen.core import Structure
+
+    from workflows.config import RelaxSettings
+
+
+@lru_cache
+def convention(model: str) -> EnergyConvention:
+    """Identity of the potential; reads the weights file but does not load it."""
+    return EnergyConvention(
+        code="chgnet",
+        functional="PBE/PBE+U",
+        corrections="MP2020, inside the potential",
+        potential=f"chgnet {model}",
+        weights_sha256=hashlib.sha256(weights_file(model).read_bytes()).hexdigest(),
+    )
+
+
+def weights_file(model: str) -> Path:
+    """The packaged weights, found without importing torch."""
+    spec = importlib.util.find_spec("chgnet")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("chgnet is not installed; pip install -c constraints.txt -e .")
+    folder = Path(spec.origin).parent / "pretrained" / model
+    return next(iter(sorted(folder.glob("*.tar"))))
+
+
+@dataclass(frozen=True)
+class ChgnetEngine:
+    """CHGNet on the CPU or, where torch sees one, a GPU; one thread a process."""
+
+    model: str
+
+    @property
+    def convention(self) -> EnergyConvention:
+        """Identity of the potential."""
+        return convention(self.model)
+
+    @cached_property
+    def _network(self) -> Any:
+        import torch
+        from chgnet.model import CHGNet
+
+        torch.set_num_threads(1)  # processes, not threads, share the cores
+        return CHGNet.load(model_name=self.model, verbose=False)
+
+    def calculator(self) -> Calculator:
+        """Energies and forces; neither stress nor magnetic moments, which NVT does not ask for."""
+        return _guarded_calculator(self._network, task="ef")
+
+    def relax(self, structure: Structure, settings: RelaxSettings) -> Relaxation:
+        """Relax cell and positions with atomate2's `ForceFieldRelaxMaker` (FIRE, Frechet cell)."""
+        from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+
+        maker = ForceFieldRelaxMaker(
+            force_field_name="CHGNet",
+            steps=settings.max_steps,
+            relax_kwargs={"fmax": settings.max_force_eV_per_A, "final_atoms_object_file": None},
+        )
+        maker._calculator = _guarded_calculator(self._network, task="efs")  # already loaded
+        result = maker.run_ase(structure)
+        max_force = max(math.hypot(*force) for force in result.trajectory.forces[-1])
+        if not result.converged:
+            raise NotConverged(
+                f"largest force {max_force:.3g} eV/Å after {settings.max_steps} steps, needed "
+                f"{settings.max_force_eV_per_A:g}; raise relax.max_steps or "
+                "relax.max_force_eV_per_A, or look at the structure"
+            )
+        relaxed = result.final_mol_or_struct
+        return Relaxation(
+            structure=relaxed,
+            energy_eV_per_atom=float(result.trajectory.energy[-1]) / len(relaxed),
+            n_steps=len(result.trajectory.energy) - 1,
+            max_force_eV_per_A=max_force,
+            volume_change_percent=100 * (relaxed.volume / structure.volume - 1),
+            convention=self.convention,
+        )
+
+
+def _guarded_calculator(network: Any, task: str) -> Calculator:
+    """CHGNet's own ASE calculator, asked for `task` alone and never silent about NaN."""
+    import numpy as np
+    from chgnet.model.dynamics import CHGNetCalculator
+
+    class GuardedCalculator(CHGNetCalculator):
+        def calculate(self, atoms: Any = None, properties: Any = None, changes: Any = None) -> None:
+            super().calculate(atoms, properties, changes, task=task)
+            for name in ("energy", "forces", "stress"):
+                value = self.results.get(name)
+                if value is not None and not np.all(np.isfinite(value)):
+                    raise EnergyNotFinite(
+                        f"CHGNet gave a {name} that is not finite; atoms too close together or a "
+                        "structure far from what it was trained on"
+                    )
+            self.results["energy"] = float(self.results["energy"])
+
+    return GuardedCalculator(network, on_isolated_atoms="error")

@@ -1,0 +1,335 @@
+"""The table of jobs: what is to run, what ran, what came of it. One SQLite file, safe against kill.
+
+A row is one job of a graph, keyed by uuid and index as in jobflow. Each change of state is one
+transaction, and what a job answers with (its state, the jobs it spawned) is written in the same
+one, so that at any moment the table says what is left to do.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+JobState = Literal["waiting", "running", "done", "rejected", "failed", "skipped"]
+SpawnKind = Literal["replace", "detour", "addition"]
+Key = tuple[str, int]
+
+_SCHEMA = """
+create table if not exists jobs (
+    uuid text not null,
+    idx integer not null,
+    name text not null,
+    stage text,
+    candidate text,
+    parents text not null,
+    on_missing text not null,
+    spec blob not null,
+    run integer not null,
+    state text not null,
+    attempts integer not null default 0,
+    started_at real,
+    ended_at real,
+    stop_children integer not null default 0,
+    stop_flow integer not null default 0,
+    lost integer not null default 0,
+    stored_data text,
+    code text,
+    message text,
+    log_tail text,
+    primary key (uuid, idx)
+);
+create table if not exists spawned (
+    spawner_uuid text not null,
+    spawner_idx integer not null,
+    position integer not null,
+    kind text not null,
+    uuid text not null,
+    idx integer not null,
+    primary key (spawner_uuid, spawner_idx, position)
+);
+create index if not exists jobs_run on jobs (run, stage, state);
+create table if not exists runs (
+    run integer primary key,
+    campaign text not null,
+    started_at real not null,
+    ended_at real,
+    config text not null,
+    versions text not null
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as it enters the table."""
+
+    uuid: str
+    index: int
+    name: str
+    stage: str | None
+    candidate: str | None
+    parents: tuple[str, ...]
+    on_missing: str
+    spec: bytes = field(repr=False)
+    spawn_kind: SpawnKind | None = None
+
+    @property
+    def key(self) -> Key:
+        """What identifies it."""
+        return self.uuid, self.index
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job; `lost` says that it left no output."""
+
+    state: JobState
+    spawned: tuple[JobRecord, ...] = ()
+    lost: bool = False
+    stop_children: bool = False
+    stop_flow: bool = False
+    stored_data: str | None = None
+    code: str | None = None
+    message: str | None = None
+    log_tail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as the table knows it, without its specification."""
+
+    uuid: str
+    index: int
+    name: str
+    stage: str | None
+    candidate: str | None
+    parents: tuple[str, ...]
+    on_missing: str
+    state: JobState
+    stop_children: bool
+    stop_flow: bool
+    lost: bool
+    spawn_kind: SpawnKind | None = None
+
+    @property
+    def key(self) -> Key:
+        """What identifies it."""
+        return self.uuid, self.index
+
+
+_ROW = (
+    "jobs.uuid, jobs.idx, name, stage, candidate, parents, on_missing, state, stop_children, "
+    "stop_flow, lost"
+)
+
+
+class JobTable:
+    """Access to the table; one writer at a time, any number of readers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self._connection.execute("pragma journal_mode=WAL")
+        self._connection.execute("pragma synchronous=FULL")
+        self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def begin_run(self, campaign: str, config: str, versions: dict[str, str], now: float) -> int:
+        """Number of a new run, which its jobs will carry."""
+        cursor = self._connection.execute(
+            "insert into runs (campaign, started_at, config, versions) values (?, ?, ?, ?)",
+            (campaign, now, config, orjson.dumps(versions).decode()),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def end_run(self, run: int, now: float) -> None:
+        """Note that a run came to its end."""
+        self._connection.execute("update runs set ended_at = ? where run = ?", (now, run))
+
+    def claim(self, records: Iterable[JobRecord], run: int) -> list[JobRow]:
+        """Make jobs part of `run`: new ones are inserted, known ones keep what came of them.
+
+        A known job found running belongs to a process that died: it waits again.
+        """
+        records = list(records)
+        with self._transaction():
+            self._insert(records)
+            self._adopt([record.key for record in records], run)
+        return [self.row(record.key) for record in records]
+
+    def claim_spawned(self, spawner: Key, run: int) -> list[JobRow]:
+        """Make what a finished job spawned part of `run`, in the order it was spawned."""
+        rows = [
+            _row(values)
+            for values in self._connection.execute(
+                f"select {_ROW}, kind from spawned join jobs on jobs.uuid = spawned.uuid "
+                "and jobs.idx = spawned.idx where spawner_uuid = ? and spawner_idx = ? "
+                "order by position",
+                spawner,
+            )
+        ]
+        with self._transaction():
+            self._adopt([row.key for row in rows], run)
+        return [
+            replace(row, state="waiting") if row.state == "running" else row for row in rows
+        ]
+
+    def row(self, key: Key) -> JobRow:
+        """One job."""
+        values = self._connection.execute(
+            f"select {_ROW} from jobs where uuid = ? and idx = ?", key
+        ).fetchone()
+        return _row(values)
+
+    def spec(self, key: Key) -> bytes:
+        """The serialised job."""
+        (blob,) = self._connection.execute(
+            "select spec from jobs where uuid = ? and idx = ?", key
+        ).fetchone()
+        return zlib.decompress(blob)
+
+    def start(self, key: Key, now: float) -> int:
+        """Note that a job starts; the number of the attempt."""
+        (attempts,) = self._connection.execute(
+            "update jobs set state = 'running', attempts = attempts + 1, started_at = ?, "
+            "ended_at = null where uuid = ? and idx = ? returning attempts",
+            (now, *key),
+        ).fetchone()
+        return int(attempts)
+
+    def wait_again(self, keys: Iterable[Key]) -> None:
+        """Put jobs back that were started, or that are to be tried anew."""
+        with self._transaction():
+            self._connection.executemany(
+                "update jobs set state = 'waiting', code = null, message = null, log_tail = null, "
+                "lost = 0 where uuid = ? and idx = ?",
+                list(keys),
+            )
+
+    def finish(self, key: Key, outcome: Outcome, now: float) -> None:
+        """Note what came of a job, together with the jobs that it spawned."""
+        with self._transaction():
+            self._insert(outcome.spawned)
+            self._connection.execute(
+                "delete from spawned where spawner_uuid = ? and spawner_idx = ?", key
+            )
+            self._connection.executemany(
+                "insert into spawned values (?, ?, ?, ?, ?, ?)",
+                [
+                    (*key, position, record.spawn_kind, *record.key)
+                    for position, record in enumerate(outcome.spawned)
+                ],
+            )
+            self._connection.execute(
+                "update jobs set state = ?, ended_at = ?, stop_children = ?, stop_flow = ?, "
+                "lost = ?, stored_data = ?, code = ?, message = ?, log_tail = ? where uuid = ? and idx = ?",
+                (
+                    outcome.state,
+                    now,
+                    outcome.stop_children,
+                    outcome.stop_flow,
+                    outcome.lost,
+                    outcome.stored_data,
+                    outcome.code,
+                    outcome.message,
+                    outcome.log_tail,
+                    *key,
+                ),
+            )
+
+    def reset_failed(self) -> None:
+        """Let failed jobs, and all that depended on them, wait again."""
+        waiters = defaultdict(set)
+        spawner = {}
+        for uuid, index, parents in self.select("select uuid, idx, parents from jobs"):
+            for parent in orjson.loads(parents):
+                waiters[parent].add((uuid, index))
+        for *origin, uuid, index in self.select(
+            "select spawner_uuid, spawner_idx, uuid, idx from spawned where kind != 'addition'"
+        ):
+            spawner[uuid, index] = tuple(origin)
+        pending: list[Key] = list(self.select("select uuid, idx from jobs where state = 'failed'"))
+        reset = set(pending)
+        while pending:
+            key: Key | None = pending.pop()
+            while key is not None:  # who waits for a job waits for all that the job spawned
+                new = waiters[key[0]] - reset
+                reset |= new
+                pending += new
+                key = spawner.get(key)
+        self.wait_again(reset)
+
+    def _insert(self, records: Iterable[JobRecord]) -> None:
+        self._connection.executemany(
+            "insert or ignore into jobs (uuid, idx, name, stage, candidate, parents, on_missing, "
+            "spec, run, state) values (?, ?, ?, ?, ?, ?, ?, ?, 0, 'waiting')",
+            (
+                (
+                    *record.key,
+                    record.name,
+                    record.stage,
+                    record.candidate,
+                    orjson.dumps(record.parents).decode(),
+                    record.on_missing,
+                    zlib.compress(record.spec, 1),
+                )
+                for record in records
+            ),
+        )
+
+    def _adopt(self, keys: Iterable[Key], run: int) -> None:
+        self._connection.executemany(
+            "update jobs set run = ?, state = case state when 'running' then 'waiting' else state "
+            "end where uuid = ? and idx = ?",
+            [(run, *key) for key in keys],
+        )
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._connection)
+
+    def select(self, sql: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Read anything; for the read model."""
+        return self._connection.execute(sql, parameters)
+
+
+class _Transaction:
+    """`begin immediate` … `commit`, or `rollback` on an exception."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("begin immediate")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._connection.execute("commit" if kind is None else "rollback")
+
+
+def _row(values: tuple[Any, ...]) -> JobRow:
+    uuid, index, name, stage, candidate, parents, on_missing, state, *flags = values
+    stop_children, stop_flow, lost, *kind = flags
+    return JobRow(
+        uuid=uuid,
+        index=index,
+        name=name,
+        stage=stage,
+        candidate=candidate,
+        parents=tuple(orjson.loads(parents)),
+        on_missing=on_missing,
+        state=state,
+        stop_children=bool(stop_children),
+        stop_flow=bool(stop_flow),
+        lost=bool(lost),
+        spawn_kind=kind[0] if kind else None,
+    )

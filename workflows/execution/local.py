@@ -1,0 +1,374 @@
+"""Run a jobflow graph on this machine: warm worker processes, job states on disk, restart.
+
+The order is jobflow's: a job starts when all jobs that it refers to are finished, with everything
+that replaced them or that they detoured to. Independent jobs run side by side. What a job answers
+(its output in the store, its state and the jobs it spawned in the job table) is on disk before the
+next step, so a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflows.execution.jobs import JobRow, JobState, JobTable, Key, Outcome
+from workflows.execution.worker import LOG_NAME, Progress, Started, records_of, work
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+    from jobflow import Flow, Job, JobStore
+
+MAX_ATTEMPTS = 3
+"""A job whose process died this often is given up."""
+
+_FINISHED = ("done", "rejected", "failed", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something happened to a job; `fraction` is how far a running one has come."""
+
+    key: Key
+    name: str
+    stage: str | None
+    candidate: str | None
+    state: JobState
+    fraction: float = 0.0
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did."""
+
+    n_executed: int
+    n_reused: int
+    n_failed: int
+    interrupted: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Node:
+    """A job in memory: what it waits for and what waits for it."""
+
+    row: JobRow
+    state: JobState
+    spawner: _Node | None
+    n_blockers: int = 0
+    n_open_spawned: int = 0
+    closed: bool = False
+    waiters: list[_Node] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+    node: _Node | None = None
+
+
+class LocalExecutor:
+    """Runs flows over worker processes.
+
+    Args:
+        table: job states; see `JobTable`.
+        store: the job store, given to every worker.
+        work_root: each job runs in a folder of its own below it, which stays as it is while the
+            job is not finished: a job that was killed finds there what it had saved.
+        n_workers: processes, one thread each.
+        preload: modules that every worker imports before its first job.
+        on_event: told of every change of a job.
+    """
+
+    def __init__(
+        self,
+        table: JobTable,
+        store: JobStore,
+        work_root: Path,
+        n_workers: int,
+        preload: tuple[str, ...] = (),
+        on_event: Callable[[JobEvent], None] = lambda event: None,
+    ) -> None:
+        self._table = table
+        self._store = store
+        self._work_root = work_root
+        self._n_workers = n_workers
+        self._preload = preload
+        self._on_event = on_event
+        self._workers: list[_Worker] = []
+        self._nodes: dict[str, _Node] = {}
+        self._ready: deque[_Node] = deque()
+        self._errored: set[str] = set()
+        self._stopped: set[str] = set()
+        self._stop_flow = False
+        self._attempts: dict[Key, int] = {}
+        self._n_open = self._n_executed = self._n_reused = self._n_failed = 0
+        self._n_idle_deaths = 0
+        self._run = 0
+
+    def run(self, flow: Flow | Job, run: int = 0, retry_failed: bool = False) -> Summary:
+        """Run `flow` to its end, or until Ctrl-C; known jobs that are finished are not run again.
+
+        Args:
+            flow: the graph.
+            run: number of the run in the job table.
+            retry_failed: try failed jobs, and what depended on them, once more.
+        """
+        from jobflow.core.flow import get_flow
+
+        self._run = run
+        if retry_failed:
+            self._table.reset_failed()
+        rows = self._table.claim(records_of(get_flow(flow, allow_external_references=True)), run)
+        self._add(rows, None)
+        interrupted = False
+        try:
+            while self._n_open:
+                self._dispatch()
+                if not self._busy():
+                    break
+                self._receive()
+        except KeyboardInterrupt:
+            interrupted = True
+            self._table.wait_again(w.node.row.key for w in self._workers if w.node)
+        finally:
+            self.close(kill=interrupted)
+        if self._stop_flow:
+            self._skip_rest()
+        return Summary(self._n_executed, self._n_reused, self._n_failed, interrupted)
+
+    def warm_up(self) -> None:
+        """Start the workers now; they import while the caller goes on."""
+        context = multiprocessing.get_context("spawn")
+        while len(self._workers) < self._n_workers:
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=work, args=(theirs, self._store, self._preload), daemon=True
+            )
+            with _one_thread_each():
+                process.start()
+            theirs.close()
+            self._workers.append(_Worker(process, ours))
+
+    def close(self, kill: bool = False) -> None:
+        """End the workers, after their current job or at once."""
+        for worker in self._workers:
+            if kill:
+                worker.process.kill()
+            else:
+                with contextlib.suppress(OSError):
+                    worker.connection.send(None)
+        for worker in self._workers:
+            worker.process.join()
+            worker.connection.close()
+        self._workers.clear()
+
+    def _busy(self) -> bool:
+        return any(worker.node for worker in self._workers)
+
+    # The graph in memory.
+
+    def _add(self, rows: list[JobRow], spawner: _Node | None) -> None:
+        """Take jobs into the graph; finished ones bring along what they had spawned."""
+        batches = [(rows, spawner)]
+        while batches:
+            rows, spawner = batches.pop()
+            ancestors = _ancestors(spawner)
+            nodes = [_Node(row, "waiting", spawner) for row in rows]
+            for node in nodes:
+                self._nodes.setdefault(node.row.uuid, node)
+                if spawner is not None and node.row.spawn_kind != "addition":
+                    spawner.n_open_spawned += 1
+            self._n_open += len(nodes)
+            for node in nodes:
+                for uuid in node.row.parents:
+                    parent = self._nodes.get(uuid)
+                    if parent is not None and not parent.closed and parent not in ancestors:
+                        parent.waiters.append(node)
+                        node.n_blockers += 1
+            for node in nodes:
+                if node.row.state in _FINISHED:
+                    self._n_reused += 1
+                    batches.append((self._settle(node, reused=True), node))
+                else:
+                    self._emit(node)
+                    if node.n_blockers == 0:
+                        self._ready.append(node)
+            if spawner is not None:
+                self._close(spawner)
+
+    def _settle(self, node: _Node, reused: bool = False) -> list[JobRow]:
+        """Take note that a job is finished; the jobs that it spawned."""
+        row = node.row
+        node.state = row.state
+        self._n_open -= 1
+        self._n_failed += row.state == "failed"
+        if row.lost:
+            self._errored.add(row.uuid)
+        if row.stop_children:
+            self._stopped.add(row.uuid)
+        self._stop_flow = self._stop_flow or row.stop_flow
+        self._emit(node, reused=reused)
+        return [] if row.stop_flow else self._table.claim_spawned(row.key, self._run)
+
+    def _close(self, node: _Node) -> None:
+        """Release what waits for `node` once it and all that it spawned are finished."""
+        while node.state in _FINISHED and not node.n_open_spawned and not node.closed:
+            node.closed = True
+            for waiter in node.waiters:
+                waiter.n_blockers -= 1
+                if waiter.n_blockers == 0 and waiter.state == "waiting":
+                    self._ready.append(waiter)
+            if node.spawner is None or node.row.spawn_kind == "addition":
+                break
+            node.spawner.n_open_spawned -= 1
+            node = node.spawner
+
+    def _emit(self, node: _Node, fraction: float = 0.0, reused: bool = False) -> None:
+        row = node.row
+        self._on_event(
+            JobEvent(row.key, row.name, row.stage, row.candidate, node.state, fraction, reused)
+        )
+
+    # Jobs and workers.
+
+    def _dispatch(self) -> None:
+        """Give ready jobs to idle workers; jobs that must not run are settled here."""
+        self.warm_up()
+        idle = [worker for worker in self._workers if worker.node is None]
+        while self._ready and not self._stop_flow:
+            node = self._ready[0]
+            if reason := self._reason_to_skip(node):
+                self._ready.popleft()
+                self._finish(node, reason)
+            elif idle:
+                self._ready.popleft()
+                self._start(node, idle.pop())
+            else:
+                break
+
+    def _reason_to_skip(self, node: _Node) -> Outcome | None:
+        parents = set(node.row.parents)
+        if parents & self._stopped:
+            return Outcome("skipped", stop_children=True, message="a job before it said stop")
+        if parents & self._errored and node.row.on_missing == "error":
+            return Outcome("skipped", lost=True, message="a job that it needs failed")
+        return None
+
+    def _start(self, node: _Node, worker: _Worker) -> None:
+        key = node.row.key
+        self._table.start(key, time.time())
+        node.state, worker.node = "running", node
+        self._attempts[key] = self._attempts.get(key, 0) + 1
+        with contextlib.suppress(OSError):  # a worker that just died is noticed by _receive
+            worker.connection.send(Started(key, self._table.spec(key), self._folder(key)))
+        self._emit(node)
+
+    def _receive(self) -> None:
+        """Wait for a worker to say something, or to die."""
+        for connection in wait([worker.connection for worker in self._workers]):
+            worker = next(w for w in self._workers if w.connection is connection)
+            try:
+                message = worker.connection.recv()
+            except (EOFError, OSError):
+                self._bury(worker)
+                continue
+            node = worker.node
+            assert node is not None
+            if isinstance(message, Progress):
+                self._emit(node, fraction=message.fraction)
+            else:
+                worker.node = None
+                self._n_executed += 1
+                self._finish(node, message)
+
+    def _bury(self, worker: _Worker) -> None:
+        """A worker died: its job waits again, or is given up after too many deaths."""
+        worker.process.join()
+        worker.connection.close()
+        self._workers.remove(worker)
+        node = worker.node
+        if node is None:
+            self._n_idle_deaths += 1
+            if self._n_idle_deaths > MAX_ATTEMPTS * self._n_workers:
+                raise WorkerLost(
+                    f"worker processes keep ending with exit code {worker.process.exitcode} before "
+                    "they have any job; run `halideflow doctor`"
+                )
+            return
+        key = node.row.key
+        if self._attempts[key] < MAX_ATTEMPTS:
+            self._table.wait_again([key])
+            node.state = "waiting"
+            self._ready.appendleft(node)
+            self._emit(node)
+            return
+        log = self._folder(key) / LOG_NAME
+        tail = log.read_text(errors="replace").splitlines()[-30:] if log.exists() else []
+        self._finish(
+            node,
+            Outcome(
+                "failed",
+                lost=True,
+                code="WORKER_DIED",
+                message=f"its process ended with exit code {worker.process.exitcode} in each of "
+                f"{MAX_ATTEMPTS} attempts (-9: killed, often for want of memory)",
+                log_tail="\n".join(tail),
+            ),
+        )
+
+    def _finish(self, node: _Node, outcome: Outcome) -> None:
+        key = node.row.key
+        self._table.finish(key, outcome, time.time())
+        node.row = replace(self._table.row(key), spawn_kind=node.row.spawn_kind)
+        if outcome.state != "failed":
+            shutil.rmtree(self._folder(key), ignore_errors=True)
+        self._add(self._settle(node), node)
+
+    def _skip_rest(self) -> None:
+        """After a job stopped the whole flow, nothing that waits will run."""
+        for node in self._nodes.values():
+            if node.state == "waiting":
+                outcome = Outcome("skipped", message="a job before it stopped the flow")
+                self._table.finish(node.row.key, outcome, time.time())
+
+    def _folder(self, key: Key) -> Path:
+        return self._work_root / f"{key[0]}_{key[1]}"
+
+
+class WorkerLost(RuntimeError):
+    """Workers cannot be kept alive on this machine."""
+
+
+def _ancestors(node: _Node | None) -> set[_Node]:
+    found = set()
+    while node is not None:
+        found.add(node)
+        node = node.spawner
+    return found
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes, not threads, share the cores; numeric libraries read this when they load."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,239 @@
+"""What readers (status, rank, show, failures, export) see of a campaign, at any moment of a run.
+
+It reads the job table and the stores and writes nothing. Only the jobs of the last run count, so
+results of an older config that are still in the store do not mix in.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from screening.documents import (
+    CandidateInfo,
+    Failure,
+    RankedCandidate,
+    RelaxDocument,
+    StabilityDocument,
+    StageDocument,
+    TransportDocument,
+)
+from screening.errors import InvalidInput
+from screening.ranking import rank, summarise
+from workflows.execution.jobs import JobState, JobTable
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+    from workflows.config import CampaignConfig
+    from workflows.results import ResultsFolder
+
+STAGES = ("enumerate", "relax", "stability", "transport", "dynamics", "fit", "rank")
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as people see it."""
+
+    uuid: str
+    index: int
+    stage: str
+    candidate: str | None
+    state: JobState
+    attempts: int
+    started_at: float | None
+    ended_at: float | None
+    code: str | None
+    message: str | None
+    log_tail: str | None
+
+
+@dataclass(frozen=True)
+class CandidateView:
+    """All that is known of one candidate."""
+
+    info: CandidateInfo
+    row: RankedCandidate
+    relax: RelaxDocument | None
+    stability: StabilityDocument | None
+    transport: TransportDocument | None
+    jobs: tuple[JobView, ...]
+
+
+class CampaignResults:
+    """The results of one campaign.
+
+    Raises:
+        InvalidInput: nothing has been run yet.
+    """
+
+    def __init__(self, config: CampaignConfig, folder: ResultsFolder) -> None:
+        if not folder.database.exists():
+            raise InvalidInput(
+                f"{folder.path}: no results yet; start with `halideflow run CAMPAIGN`"
+            )
+        self._config = config
+        self._folder = folder
+        self._table = JobTable(folder.database)
+
+    @cached_property
+    def _store(self) -> JobStore:
+        return self._folder.job_store(self._config.store)
+
+    @cached_property
+    def run(self) -> int:
+        """Number of the last run."""
+        ((run,),) = self._table.select("select coalesce(max(run), 0) from runs")
+        return int(run)
+
+    def status(self) -> dict[str, dict[str, int]]:
+        """Number of jobs per stage and state; a job that was replaced counts by its last part."""
+        counts: dict[str, dict[str, int]] = {}
+        for stage, state, number in self._table.select(
+            "select stage, state, count(*) from jobs as job where run = ? and stage is not null "
+            "and not exists (select 1 from jobs as later where later.uuid = job.uuid "
+            "and later.idx > job.idx and later.run = job.run) group by stage, state",
+            (self.run,),
+        ):
+            counts.setdefault(stage, {})[state] = number
+        return {stage: counts[stage] for stage in STAGES if stage in counts}
+
+    def jobs(self, where: str = "1", parameters: tuple[object, ...] = ()) -> list[JobView]:
+        """Jobs of the last run, in the order of stages."""
+        views = [
+            JobView(*values)
+            for values in self._table.select(
+                "select uuid, idx, stage, candidate, state, attempts, started_at, ended_at, code, "
+                f"message, log_tail from jobs where run = ? and stage is not null and {where}",
+                (self.run, *parameters),
+            )
+        ]
+        return sorted(views, key=lambda job: (STAGES.index(job.stage), job.candidate or ""))
+
+    def failures(self) -> list[JobView]:
+        """Failed jobs: of each candidate those of the earliest stage, where the cause lies."""
+        earliest: dict[str | None, str] = {}
+        failures = []
+        for job in self.jobs("state = 'failed'"):
+            if earliest.setdefault(job.candidate, job.stage) == job.stage:
+                failures.append(job)
+        return failures
+
+    def ranking(self) -> tuple[RankedCandidate, ...]:
+        """All candidates of the last run, ranked by what is known now."""
+        entries = self._entries()
+        states: dict[str, StageDocument] = {}
+        running: set[str | None] = set()
+        for job in self.jobs("stage in ('relax', 'stability', 'transport', 'dynamics', 'fit')"):
+            if job.state in ("waiting", "running"):
+                states.pop(job.uuid, None)
+                if job.state == "running":
+                    running.add(job.candidate)
+            elif job.state == "failed":
+                failure = Failure(
+                    code=job.code or "", message=job.message or "", log_tail=job.log_tail or ""
+                )
+                states[job.uuid] = StageDocument(state="failed", failure=failure)
+            elif job.state == "done":
+                states[job.uuid] = StageDocument(state="done")
+        outputs = self._outputs(
+            entry[stage]["uuid"] for entry in entries for stage in ("stability", "transport")
+        )
+        rows = []
+        for entry in entries:
+            info = CandidateInfo(**entry["candidate"])
+            row = summarise(
+                info,
+                self._config.engine.name,
+                self._config.gates,
+                states.get(entry["relax"]["uuid"]),
+                *(
+                    _document(kind, outputs.get(uuid := entry[stage]["uuid"])) or states.get(uuid)
+                    for stage, kind in (
+                        ("stability", StabilityDocument),
+                        ("transport", TransportDocument),
+                    )
+                ),
+            )
+            if row.state == "waiting" and info.id in running:
+                row = row.model_copy(update={"state": "running"})
+            rows.append(row)
+        return rank(rows)
+
+    def candidate(self, identifier: str) -> CandidateView:
+        """Everything about one candidate.
+
+        Raises:
+            InvalidInput: the campaign has no such candidate.
+        """
+        import difflib
+
+        entries = {entry["candidate"]["id"]: entry for entry in self._entries()}
+        if identifier not in entries:
+            near = difflib.get_close_matches(identifier, entries, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InvalidInput(
+                f"{identifier}: no such candidate among {len(entries)}{hint} "
+                "`halideflow rank CAMPAIGN` lists them"
+            )
+        entry = entries[identifier]
+        outputs = self._outputs(
+            entry[stage]["uuid"] for stage in ("relax", "stability", "transport")
+        )
+        (row,) = (row for row in self.ranking() if row.id == identifier)
+        return CandidateView(
+            info=CandidateInfo(**entry["candidate"]),
+            row=row,
+            relax=_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
+            stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
+            transport=_document(TransportDocument, outputs.get(entry["transport"]["uuid"])),
+            jobs=tuple(self.jobs("candidate = ?", (identifier,))),
+        )
+
+    def relaxed(self) -> dict[str, RelaxDocument]:
+        """Candidate id -> answer of its relaxation, where there is one."""
+        entries = self._entries()
+        outputs = self._outputs(entry["relax"]["uuid"] for entry in entries)
+        return {
+            entry["candidate"]["id"]: RelaxDocument(**_plain(outputs[entry["relax"]["uuid"]]))
+            for entry in entries
+            if entry["relax"]["uuid"] in outputs
+        }
+
+    def left_out(self) -> list[dict[str, str]]:
+        """Compositions that were not made, with the reason."""
+        output = self._enumeration()
+        return list(output["left_out"]) if output else []
+
+    def _entries(self) -> list[dict[str, Any]]:
+        output = self._enumeration()
+        return list(output["candidates"]) if output else []
+
+    def _enumeration(self) -> dict[str, Any] | None:
+        rows = list(
+            self._table.select(
+                "select uuid from jobs where run = ? and stage = 'enumerate'", (self.run,)
+            )
+        )
+        return self._outputs(uuid for (uuid,) in rows).get(rows[0][0]) if rows else None
+
+    def _outputs(self, uuids: Any) -> dict[str, dict[str, Any]]:
+        """Last output of each job that has one."""
+        found: dict[str, tuple[int, dict[str, Any]]] = defaultdict(lambda: (0, {}))
+        for document in self._store.query(
+            {"uuid": {"$in": list(uuids)}}, properties=["uuid", "index", "output"]
+        ):
+            if document["index"] > found[document["uuid"]][0] and document["output"] is not None:
+                found[document["uuid"]] = document["index"], document["output"]
+        return {uuid: output for uuid, (_, output) in found.items() if output}
+
+
+def _document(kind: Any, output: dict[str, Any] | None) -> Any:
+    return None if output is None else kind(**_plain(output))
+
+
+def _plain(output: dict[str, Any]) -> dict[str, Any]:
+    """A stored document without monty's class markers."""
+    return {key: value for key, value in output.items() if not key.startswith("@")}

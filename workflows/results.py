@@ -1,0 +1,95 @@
+"""The results folder of a campaign: where everything lies, and who may write.
+
+    campaign.yaml     the config of the last run, as it was read
+    results.sqlite    documents, job states, runs
+    arrays/           trajectories, one .npz each
+    work/             working folders of unfinished and failed jobs
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from screening.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+    from workflows.config import StoreSettings
+
+PASSWORD_VARIABLE = "HALIDEFLOW_MONGO_PASSWORD"
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """Paths inside a results folder, which need not exist yet."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """Documents and job states."""
+        return self.path / "results.sqlite"
+
+    @property
+    def config_copy(self) -> Path:
+        """The config of the last run."""
+        return self.path / "campaign.yaml"
+
+    @property
+    def work(self) -> Path:
+        """Working folders of jobs."""
+        return self.path / "work"
+
+    def job_store(self, settings: StoreSettings) -> JobStore:
+        """The store of documents, with the array store `data` behind it; connected."""
+        from jobflow import JobStore
+
+        from workflows.store.arrays import ArrayFileStore
+        from workflows.store.sqlite import SqliteStore
+
+        arrays = ArrayFileStore(self.database, directory=self.path / "arrays")
+        if settings.backend == "sqlite":
+            documents = SqliteStore(self.database)
+        else:
+            from maggma.stores import MongoStore
+
+            documents = MongoStore(
+                settings.database,
+                collection_name="documents",
+                host=settings.host,
+                port=settings.port,
+                username=settings.username or "",
+                password=os.environ.get(PASSWORD_VARIABLE, ""),
+            )
+        store = JobStore(documents, additional_stores={"data": arrays})
+        store.connect()
+        return store
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who runs this campaign; the lock ends with the process.
+
+        Raises:
+            InvalidInput: somebody else is running it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "run.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise InvalidInput(
+                    f"{self.path}: process {file.read() or 'unknown'} is running this campaign; "
+                    "wait for it, or stop it and run again"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield

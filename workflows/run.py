@@ -1,0 +1,62 @@
+"""Run a campaign on this machine, from its config to its ranking."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflows.campaign import build_campaign
+from workflows.execution.jobs import JobTable
+from workflows.execution.local import JobEvent, LocalExecutor, Summary
+from workflows.results import ResultsFolder
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from workflows.config import CampaignConfig
+
+# Every worker needs these; importing them takes longer than a small relaxation.
+_PRELOAD = ("workflows.campaign", "chgnet.model.dynamics", "atomate2.forcefields.jobs")
+_NAMED_VERSIONS = ("halideflow", "chgnet", "torch", "ase", "atomate2", "jobflow", "pymatgen")
+
+
+def run_campaign(
+    config: CampaignConfig,
+    config_file: Path,
+    structures: Mapping[str, Structure],
+    folder: ResultsFolder,
+    n_workers: int,
+    retry_failed: bool = False,
+    on_event: Callable[[JobEvent], None] = lambda event: None,
+) -> Summary:
+    """Run what is left of a campaign.
+
+    Args:
+        config: the campaign.
+        config_file: where it was read from; copied into the results.
+        structures: the user's own structures, by their path in the config.
+        folder: results; made if it is not there.
+        n_workers: worker processes.
+        retry_failed: try what failed before once more.
+        on_event: told of every change of a job.
+
+    Raises:
+        InvalidInput: another process is running this campaign.
+    """
+    with folder.locked():
+        if config_file.resolve() != folder.config_copy.resolve():
+            shutil.copyfile(config_file, folder.config_copy)
+        table = JobTable(folder.database)
+        versions = {name: version(name) for name in _NAMED_VERSIONS}
+        run = table.begin_run(config.name, config.model_dump_json(), versions, time.time())
+        executor = LocalExecutor(
+            table, folder.job_store(config.store), folder.work, n_workers, _PRELOAD, on_event
+        )
+        summary = executor.run(build_campaign(config, structures), run, retry_failed)
+        if not summary.interrupted:
+            table.end_run(run, time.time())
+        return summary

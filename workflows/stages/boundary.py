@@ -1,0 +1,56 @@
+"""The one place where exceptions of a stage are caught: a stage never loses a candidate."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from screening.documents import Failure, StageDocument
+from screening.errors import ScreeningError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+D = TypeVar("D", bound=StageDocument)
+
+LOG_TAIL_LINES = 30
+
+
+def answer(document: type[D], compute: Callable[[], Any], **fields: Any) -> D:
+    """`document` with the result of `compute`, or with the failure that it ended in."""
+    start = time.perf_counter()
+    result, failure = None, None
+    try:
+        result = compute()
+    except Exception as error:  # the boundary: whatever it is, this candidate alone ends here
+        failure = failure_of(error)
+    return document(
+        state="done" if failure is None else "failed",
+        failure=failure,
+        wall_time_s=time.perf_counter() - start,
+        **({"result": result} if failure is None else {}),
+        **fields,
+    )
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Code, message and traceback of an exception."""
+    message = " ".join(str(error).split()) or "no message"
+    if isinstance(error, ScreeningError):
+        code = error.code
+    else:
+        code, message = "UNEXPECTED", f"{type(error).__name__}: {message}"
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return Failure(code=code, message=message, log_tail="\n".join(lines[-LOG_TAIL_LINES:]))
+
+
+def skipped(document: type[D], upstream: StageDocument | None, **fields: Any) -> D | None:
+    """A `skipped` document if `upstream` gives nothing to work on, None if it does.
+
+    An upstream of None is a job that ended without an answer, for instance because its process
+    was killed each time it was tried.
+    """
+    if upstream is not None and upstream.state == "done":
+        return None
+    return document(state="skipped", **fields)

@@ -1,0 +1,75 @@
+"""Molecular dynamics of a relaxed candidate at one temperature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobflow import Job, Maker, OnMissing, OutputReference, job
+
+from screening.documents import DynamicsDocument, MolecularDynamics, RelaxDocument
+from screening.transport.trajectory import Trajectory
+from workflows.config import DynamicsSettings, EngineSettings
+from workflows.engines import engine_convention, load_engine
+from workflows.fingerprint import identify
+from workflows.molecular_dynamics import run_molecular_dynamics
+from workflows.stages.boundary import answer, skipped
+
+VERSION = 1
+
+# Neither the other temperatures nor how often a run is saved changes its result.
+_NOT_IN_FINGERPRINT = {"temperatures_K", "checkpoint_ps"}
+
+
+@dataclass
+class DynamicsMaker(Maker):
+    """Run NVT dynamics at one temperature; the answer is a DynamicsDocument."""
+
+    engine: EngineSettings
+    settings: DynamicsSettings
+    name: str = "dynamics"
+
+    def make(self, relaxed: OutputReference, temperature_K: float, labels: dict[str, str]) -> Job:
+        """The job that moves what `relaxed` refers to."""
+        return identify(
+            dynamics(relaxed, temperature_K, self.engine, self.settings),
+            self.name,
+            VERSION,
+            [
+                relaxed,
+                temperature_K,
+                engine_convention(self.engine),
+                self.settings.model_dump(exclude=_NOT_IN_FINGERPRINT),
+            ],
+            {**labels, "temperature_K": f"{temperature_K:g}"},
+        )
+
+
+@job(
+    name="dynamics",
+    output_schema=DynamicsDocument,
+    data=[Trajectory],
+    config={"on_missing_references": OnMissing.NONE},
+)
+def dynamics(
+    relaxed: RelaxDocument | None,
+    temperature_K: float,
+    engine: EngineSettings,
+    settings: DynamicsSettings,
+) -> DynamicsDocument:
+    """Heat, equilibrate, produce; goes on from the checkpoint in the working directory."""
+    if nothing := skipped(DynamicsDocument, relaxed, temperature_K=temperature_K):
+        return nothing
+
+    def compute() -> MolecularDynamics:
+        loaded = load_engine(engine)
+        return run_molecular_dynamics(
+            relaxed.result.structure,
+            loaded.calculator(),
+            loaded.convention,
+            temperature_K,
+            settings,
+            checkpoints=Path.cwd(),
+        )
+
+    return answer(DynamicsDocument, compute, temperature_K=temperature_K)

@@ -1,0 +1,54 @@
+"""Relax a candidate with the campaign's engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobflow import Job, Maker, job
+from pymatgen.core import Structure
+
+from screening.documents import Relaxation, RelaxDocument
+from screening.structures import check_structure
+from workflows.config import EngineSettings, RelaxSettings
+from workflows.engines import engine_convention, load_engine
+from workflows.fingerprint import identify
+from workflows.stages.boundary import answer
+
+VERSION = 1
+
+
+@dataclass
+class RelaxMaker(Maker):
+    """Relax cell and positions; the answer is a RelaxDocument."""
+
+    engine: EngineSettings
+    settings: RelaxSettings
+    name: str = "relax"
+
+    def make(self, structure: Structure, mobile_ion: str, labels: dict[str, str]) -> Job:
+        """The job that relaxes `structure`."""
+        return identify(
+            relax(structure, mobile_ion, self.engine, self.settings),
+            self.name,
+            VERSION,
+            [structure, mobile_ion, engine_convention(self.engine), self.settings],
+            labels,
+        )
+
+
+@job(name="relax", output_schema=RelaxDocument)
+def relax(
+    structure: Structure, mobile_ion: str, engine: EngineSettings, settings: RelaxSettings
+) -> RelaxDocument:
+    """Check, rattle (reproducibly) and relax."""
+
+    def compute() -> Relaxation:
+        check_structure(structure, mobile_ion)
+        rattled = structure.copy()
+        if settings.rattle_A:
+            rattled.perturb(settings.rattle_A, seed=0)
+        relaxation = load_engine(engine).relax(rattled, settings)
+        check_structure(relaxation.structure, mobile_ion)
+        return relaxation
+
+    return answer(RelaxDocument, compute)
