@@ -6,7 +6,6 @@ import functools
 import json
 import textwrap
 from collections.abc import Iterable, Iterator
-
 from typing import Any
 
 from workflows.config import CampaignConfig

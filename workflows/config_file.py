@@ -17,7 +17,7 @@ from workflows.yaml_source import ConfigError, KeyPath, Problem, Source, read_ya
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
 __all__ = ["ConfigError", "load_campaign", "read_structures", "results_folder"]
 
@@ -55,7 +55,7 @@ def read_structures(config: CampaignConfig, config_path: Path) -> dict[str, Stru
     Raises:
         ConfigError: with the line of every file that is missing or holds no structure.
     """
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
     structures, unread = {}, {}
     for i, file in enumerate(config.candidates.files):

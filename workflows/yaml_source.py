@@ -118,7 +118,7 @@ def _compose(path: Path) -> Node:
         message = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
         raise ConfigError(path, [Problem(0, 0, "", message)]) from None
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
+        node: Node | None = YAML(typ="safe", pure=True).compose(text)
     except (YAMLError, RecursionError, ValueError, NotImplementedError) as error:
         raise ConfigError(path, [_syntax_problem(error, text)]) from None
     if node is None:
@@ -157,7 +157,7 @@ class _Reader:
             message = f"found the tag {node.tag}; write a plain value"
             self.problems.append(Problem(line, column, key_text(path), message))
         if isinstance(node, MappingNode):
-            children = dict(self._entries(node, path))
+            children: dict[str | int, Source] = dict(self._entries(node, path))
             value: Any = {key: child.value for key, child in children.items()}
             return Source(value, "a block of keys", line, column, path, children)
         if isinstance(node, SequenceNode):

@@ -6,12 +6,11 @@ command imports what it needs inside its body, so that `halideflow --help` stays
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from workflows.cli import common, config, doctor
+from workflows.cli import common, config, doctor, results, run
 
 app = typer.Typer(
     name="halideflow",
@@ -25,6 +24,8 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version
+
         typer.echo(f"halideflow {version('halideflow')}")
         raise typer.Exit
 
@@ -41,7 +42,17 @@ def _options(
     """One config in, a ranked list of halide solid electrolytes out."""
 
 
-for _command in (config.validate, config.schema, doctor.doctor):
+for _command in (
+    run.run,
+    results.status,
+    results.rank,
+    results.show,
+    results.failures,
+    results.export,
+    config.validate,
+    config.schema,
+    doctor.doctor,
+):
     app.command()(_command)
 
 
