@@ -78,6 +78,11 @@ class CampaignResults:
         self._folder = folder
         self._table = JobTable(folder.database)
 
+    @property
+    def name(self) -> str:
+        """Name of the campaign."""
+        return self._config.name
+
     @cached_property
     def _store(self) -> JobStore:
         return self._folder.job_store(self._config.store)

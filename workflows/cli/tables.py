@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import RenderableType
 
     from screening.documents import Diffusivity, RankedCandidate
+    from workflows.read_model import CandidateView
 
 UNKNOWN = "–"
 
@@ -83,3 +87,98 @@ def _state(row: RankedCandidate) -> str:
     if row.failure is not None:
         return f"failed: {row.stage} {row.failure.code}"
     return row.state if row.state == "done" else f"{row.state}: {row.stage}"
+
+
+def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
+    """What the table's marks mean, where they occur."""
+    rows = list(rows)
+    notes = []
+    if any(row.window_of == "equilibrium" for row in rows):
+        notes.append("* metastable: the window is that of the phases it decomposes into")
+    reasons = {d.reason for row in rows for d in row.diffusivity if d.reason}
+    if reasons:
+        notes.append("< upper bound at 95 % confidence; `halideflow show` gives each reason")
+    notes += sorted({caveat for row in rows for caveat in row.caveats})
+    return "\n".join(notes)
+
+
+def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
+    """One candidate, section by section."""
+    origin = view.info.origin
+    yield _section(
+        view.info.id,
+        {
+            "formula": view.info.formula,
+            "mobile ion": view.info.mobile_ion,
+            "state": _state(view.row),
+            "rank": number(view.row.rank, "d"),
+            "host": f"{origin.host} ({origin.source})",
+            "ordering": f"{origin.ordering} of {origin.n_orderings} distinct, "
+            f"degeneracy {origin.degeneracy} of {origin.n_configurations}",
+        },
+    )
+    if view.row.rejection:
+        rejection = view.row.rejection
+        yield _section(
+            "rejected",
+            {rejection.gate: f"{number(rejection.value, '.4g')}, allowed {rejection.threshold:g}"},
+        )
+    if view.row.failure:
+        failure = view.row.failure
+        yield _section("failed", {failure.code: failure.message, "log": failure.log_tail})
+    if view.relax and (relaxed := view.relax.result):
+        lattice = relaxed.structure.lattice
+        yield _section(
+            "relaxation",
+            {
+                "energy": f"{relaxed.energy_eV_per_atom:.5f} eV/atom",
+                "cell": f"{lattice.a:.3f} {lattice.b:.3f} {lattice.c:.3f} Å, "
+                f"{lattice.alpha:.2f} {lattice.beta:.2f} {lattice.gamma:.2f}°",
+                "volume": f"{relaxed.structure.volume:.1f} Å³ "
+                f"({relaxed.volume_change_percent:+.1f} %)",
+                "steps": str(relaxed.n_steps),
+                "engine": f"{relaxed.convention.potential}, {relaxed.convention.functional}, "
+                f"{relaxed.convention.corrections}",
+            },
+        )
+    if view.stability and (stable := view.stability.result):
+        yield _section(
+            "stability",
+            {
+                "formation energy": f"{stable.formation_energy_eV_per_atom:.4f} eV/atom",
+                "E_hull": f"{1000 * stable.e_hull_eV_per_atom:.1f} meV/atom",
+                "decomposes to": " + ".join(
+                    f"{amount:.3g} {formula}" for formula, amount in stable.decomposition.items()
+                ),
+                "window": f"{window(view.row)} V vs {view.info.mobile_ion}/"
+                f"{view.info.mobile_ion}+ (of the {stable.window_of})",
+                "reduction": stable.reduction_reaction,
+                "oxidation": stable.oxidation_reaction,
+                "references": stable.references_sha256[:12],
+                "caveats": "\n".join(stable.caveats) or "none",
+            },
+        )
+    if view.transport and (moved := view.transport.result):
+        arrhenius = moved.arrhenius
+        yield _section(
+            "transport",
+            {
+                **{
+                    f"D({d.temperature_K:g} K)": f"{diffusivity(d)} cm²/s, {d.n_hops:.1f} hops in "
+                    f"{d.duration_ps:.1f} ps" + (f"\n{d.reason}" if d.reason else "")
+                    for d in moved.diffusivities
+                },
+                **{f"{t} K": f"{f.code}: {f.message}" for t, f in moved.failures.items()},
+                "activation energy": f"{number(arrhenius.activation_energy_eV, '.3f')} eV",
+                "σ(300 K)": f"{number(arrhenius.conductivity_300K_S_cm, '.2e')} S/cm",
+                "note": arrhenius.reason or "",
+            },
+        )
+
+
+def _section(title: str, entries: dict[str, str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
+    for name, value in entries.items():
+        if value:
+            table.add_row(f"[dim]{name}[/dim]", Text(value))
+    return table

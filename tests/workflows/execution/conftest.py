@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jobflow import JobStore
+
+from workflows.execution.jobs import JobTable
+from workflows.execution.local import LocalExecutor
+from workflows.store.sqlite import SqliteStore
+
+
+class Machine:
+    """An executor on a folder of its own; each `run` is a new process of the campaign."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = JobStore(SqliteStore(folder / "results.sqlite"))
+        self.store.connect()
+        self.table = JobTable(folder / "results.sqlite")
+        self.events = []
+
+    def run(self, flow, n_workers=2, **options):
+        executor = LocalExecutor(
+            self.table, self.store, self.folder / "work", n_workers, on_event=self.events.append
+        )
+        return executor.run(flow, **options)
+
+    def states(self):
+        return dict(self.table.select("select state, count(*) from jobs group by state"))
+
+
+@pytest.fixture
+def machine(tmp_path):
+    made = Machine(tmp_path)
+    yield made
+    made.table.close()
+    made.store.close()

@@ -1,0 +1,180 @@
+"""Commands that read results: `status`, `rank`, `show`, `failures`, `export`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
+
+if TYPE_CHECKING:
+    from workflows.read_model import CampaignResults, JobView
+
+
+class ExportFormat(StrEnum):
+    """What `export` writes."""
+
+    CSV = "csv"
+    JSON = "json"
+    CIF = "cif"
+
+
+def status(campaign: CampaignFile, as_json: Json = False) -> None:
+    """Jobs per stage and state. Exit code 3 while work is pending, 4 if something failed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    results = _open(campaign)
+    stages = results.status()
+    totals = {
+        state: sum(counts.get(state, 0) for counts in stages.values())
+        for state in ("waiting", "running", "done", "rejected", "failed", "skipped")
+    }
+    if as_json:
+        print_json({"campaign": results.name, "stages": stages, "totals": totals})
+    else:
+        table = Table(title=results.name, header_style="bold", pad_edge=False)
+        table.add_column("stage")
+        for state in totals:
+            table.add_column(state, justify="right")
+        for stage, counts in stages.items():
+            table.add_row(stage, *(str(counts.get(state, "")) for state in totals))
+        Console().print(table)
+    if totals["waiting"] or totals["running"]:
+        raise typer.Exit(ExitCode.PENDING)
+    if totals["failed"]:
+        raise typer.Exit(ExitCode.FAILURES)
+
+
+def rank(
+    campaign: CampaignFile,
+    top: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The ranked list, from what is stored now; works while a run goes on."""
+    from rich.console import Console
+
+    from workflows.cli.tables import ranking_notes, ranking_table
+
+    results = _open(campaign)
+    rows = results.ranking()[:top]
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+        return
+    console = Console()
+    console.print(ranking_table(rows, title=results.name))
+    console.print(ranking_notes(rows), highlight=False)
+
+
+def show(
+    campaign: CampaignFile,
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="A candidate, as in `rank`.")],
+    as_json: Json = False,
+) -> None:
+    """Everything about one candidate: origin, structure, stability, transport, jobs."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from workflows.cli.tables import candidate_sections
+
+    view = _open(campaign).candidate(identifier)
+    if as_json:
+        print_json(
+            {
+                "info": view.info.model_dump(mode="json"),
+                "row": view.row.model_dump(mode="json"),
+                **{
+                    stage: document.model_dump(mode="json") if document else None
+                    for stage, document in (
+                        ("relax", view.relax),
+                        ("stability", view.stability),
+                        ("transport", view.transport),
+                    )
+                },
+                "jobs": [asdict(job) for job in view.jobs],
+            }
+        )
+        return
+    console = Console()
+    for section in candidate_sections(view):
+        console.print(section)
+
+
+def failures(campaign: CampaignFile, as_json: Json = False) -> None:
+    """What failed, where, and why, with the end of the log. Exit code 4 if anything did."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    results = _open(campaign)
+    failed = results.failures()
+    if as_json:
+        print_json([asdict(job) for job in failed])
+    elif not failed:
+        typer.echo("no failures")
+    else:
+        console = Console()
+        for job in failed:
+            console.print(
+                f"[bold]{job.candidate or job.stage}[/bold]  {job.stage}  [red]{job.code}[/red]",
+                highlight=False,
+            )
+            console.print(f"  {job.message}", highlight=False, markup=False)
+            for line in _last_lines(job):
+                console.print(f"  │ {line}", style="dim", highlight=False, markup=False)
+        console.print(
+            f"{len(failed)} failed; `halideflow run {campaign} --retry-failed` tries them again",
+            highlight=False,
+        )
+    if failed:
+        raise typer.Exit(ExitCode.FAILURES)
+
+
+def export(
+    campaign: CampaignFile,
+    out: Annotated[Path, typer.Option(help="Folder to write to; made if it is not there.")],
+    formats: Annotated[
+        list[ExportFormat] | None,
+        typer.Option("--format", help="Repeat for several; default: all."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the ranking as CSV and JSON, and the relaxed structures as CIF."""
+    from workflows.export import write_cifs, write_csv, write_json
+
+    results = _open(campaign)
+    rows = results.ranking()
+    out.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for kind in formats or list(ExportFormat):
+        if kind is ExportFormat.CSV:
+            written.append(write_csv(rows, out / "ranking.csv"))
+        elif kind is ExportFormat.JSON:
+            written.append(write_json(rows, out / "ranking.json"))
+        else:
+            written += write_cifs(results.relaxed(), out / "structures")
+    if as_json:
+        print_json([str(path) for path in written])
+    else:
+        typer.echo(f"{len(written)} files written to {out}")
+
+
+def _last_lines(job: JobView, number: int = 8) -> list[str]:
+    return (job.log_tail or "").splitlines()[-number:]
+
+
+def _open(campaign: Path) -> CampaignResults:
+    """The results of a campaign, given its config file or its results folder."""
+    from workflows.config_file import load_campaign, results_folder
+    from workflows.read_model import CampaignResults
+    from workflows.results import ResultsFolder
+
+    if campaign.is_dir():
+        folder = ResultsFolder(campaign)
+        return CampaignResults(load_campaign(folder.config_copy), folder)
+    config = load_campaign(campaign)
+    return CampaignResults(config, ResultsFolder(results_folder(campaign, config)))

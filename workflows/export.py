@@ -1,0 +1,72 @@
+"""Files people take away."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from screening.documents import RankedCandidate, RelaxDocument
+
+
+def write_json(rows: Iterable[RankedCandidate], path: Path) -> Path:
+    """The ranking, as `rank --json` prints it."""
+    path.write_text(json.dumps([row.model_dump(mode="json") for row in rows], indent=2) + "\n")
+    return path
+
+
+def write_csv(rows: Iterable[RankedCandidate], path: Path) -> Path:
+    """The ranking as a table: one line a candidate, columns of their own for each temperature."""
+    records = [_flat(row) for row in rows]
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(records)
+    return path
+
+
+def write_cifs(relaxed: Mapping[str, RelaxDocument], folder: Path) -> list[Path]:
+    """The relaxed structures, one CIF a candidate, named by its id."""
+    from pymatgen.io.cif import CifWriter
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for identifier, document in relaxed.items():
+        if document.result is not None:
+            path = folder / f"{identifier}.cif"
+            CifWriter(document.result.structure).write_file(path)
+            paths.append(path)
+    return paths
+
+
+def _flat(row: RankedCandidate) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for name, value in row.model_dump(mode="json", exclude={"diffusivity"}).items():
+        if name == "rejection":
+            record["rejected_by"] = value and value["gate"]
+            record["rejected_value"] = value and value["value"]
+            record["rejected_threshold"] = value and value["threshold"]
+        elif name == "failure":
+            record["failure_code"] = value and value["code"]
+            record["failure_message"] = value and value["message"]
+        elif name.endswith(("_68_eV", "_68_S_cm")):
+            low, high = value or (None, None)
+            record[f"{name}_low"], record[f"{name}_high"] = low, high
+        elif isinstance(value, list):
+            record[name] = " + ".join(value)
+        else:
+            record[name] = value
+    for diffusivity in row.diffusivity:
+        low, high = diffusivity.D_68_cm2_s or (None, None)
+        suffix = f"{diffusivity.temperature_K:g}K"
+        record[f"D_cm2_s_{suffix}"] = diffusivity.D_cm2_s
+        record[f"D_68_low_cm2_s_{suffix}"] = low
+        record[f"D_68_high_cm2_s_{suffix}"] = high
+        record[f"upper_bound_cm2_s_{suffix}"] = diffusivity.upper_bound_cm2_s
+        record[f"reason_{suffix}"] = diffusivity.reason
+    return record
