@@ -101,7 +101,9 @@ class CampaignConfig(Settings):
     """One campaign: one file in, a ranked list out."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="letters, digits, '.', '_', '-'"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="letters, digits, '.', '_', '-'",
+        examples=["my-campaign"],
     )
     description: str = Field(default="", description="for people")
     results_dir: str | None = Field(

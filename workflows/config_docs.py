@@ -127,7 +127,7 @@ def _block(schema: Schema, values: dict[str, Any], indent: str) -> Iterator[str]
     for key, field in schema["properties"].items():
         required = key in schema.get("required", [])
         value = values.get(key, field.get("default", next(iter(field.get("examples", [])), None)))
-        (branch,) = _branches(field) if "$ref" in field else (field,)
+        branch = next(_branches(field)) if "$ref" in field else field
         about = field.get("description") or branch.get("description", "").partition("\n")[0]
         if "properties" in branch:
             yield from _comment([about], indent)

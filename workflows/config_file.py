@@ -43,7 +43,7 @@ def load_campaign(path: Path) -> CampaignConfig:
 
 def results_folder(config_path: Path, config: CampaignConfig) -> Path:
     """Folder of the results: `results_dir`, else the file's name without its ending, beside it."""
-    return config_path.parent / (config.results_dir or config_path.stem)
+    return config_path.parent / Path(config.results_dir or config_path.stem).expanduser()
 
 
 def read_structures(config: CampaignConfig, config_path: Path) -> dict[str, Structure]:

@@ -53,10 +53,9 @@ def run_campaign(
         table = JobTable(folder.database)
         versions = {name: version(name) for name in _NAMED_VERSIONS}
         run = table.begin_run(config.name, config.model_dump_json(), versions, time.time())
-        executor = LocalExecutor(
-            table, folder.job_store(config.store), folder.work, n_workers, _PRELOAD, on_event
-        )
-        summary = executor.run(build_campaign(config, structures), run, retry_failed)
+        store = folder.job_store(config.store)
+        with LocalExecutor(table, store, folder.work, n_workers, _PRELOAD, on_event) as executor:
+            summary = executor.run(build_campaign(config, structures), run, retry_failed)
         if not summary.interrupted:
             table.end_run(run, time.time())
         return summary

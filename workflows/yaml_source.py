@@ -6,7 +6,8 @@ null. Dates stay text, tags are refused.
 
 from __future__ import annotations
 
-import math
+import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,10 @@ class Source:
 
 def key_text(path: Iterable[str | int]) -> str:
     """`("files", 0, "path")` as `files[0].path`."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    steps = (
+        f"[{step}]" if isinstance(step, int) else f".{step if step.isprintable() else ascii(step)}"
+        for step in path
+    )
     return "".join(steps).removeprefix(".")
 
 
@@ -117,12 +121,16 @@ def _compose(path: Path) -> Node:
     except UnicodeDecodeError as error:
         message = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
         raise ConfigError(path, [Problem(0, 0, "", message)]) from None
+    yaml = YAML(typ="safe", pure=True)
+    yaml.max_depth = _MAX_DEPTH
+    yaml.composer.warn_double_anchors = False  # YAML 1.2: the latest one counts
     try:
-        node: Node | None = YAML(typ="safe", pure=True).compose(text)
-    except (YAMLError, RecursionError, ValueError, NotImplementedError) as error:
+        node: Node | None = yaml.compose(text)
+    except (YAMLError, ValueError, NotImplementedError) as error:
         raise ConfigError(path, [_syntax_problem(error, text)]) from None
     if node is None:
-        raise ConfigError(path, [Problem(0, 0, "", "is empty; `halideflow schema --defaults`")])
+        message = "is empty; `halideflow schema --defaults` prints one to start from"
+        raise ConfigError(path, [Problem(0, 0, "", message)])
     return node
 
 
@@ -167,8 +175,9 @@ class _Reader:
                 [item.value for item in items], found, line, column, path, dict(enumerate(items))
             )
         source = Source(*_scalar(node), line, column, path)
-        if isinstance(source.value, float) and not math.isfinite(source.value):
-            self.problems.append(source.problem(f"found {node.value}; needed: a finite number"))
+        number = isinstance(source.value, int | float)
+        if number and not abs(source.value) <= sys.float_info.max:  # NaN lands here too
+            self.problems.append(source.problem(f"found {source.found}; needed: a finite number"))
             return Source(None, source.found, line, column, path)
         return source
 
@@ -180,7 +189,7 @@ class _Reader:
                 message = "found a list or block as a key; needed: text"
                 self.problems.append(Problem(line, column, key_text(path), message))
                 continue
-            key = key_node.value
+            key = _text(key_node)
             if key in first_lines:
                 message = f"given twice, first on line {first_lines[key]}; remove one"
                 self.problems.append(Problem(line, column, key_text((*path, key)), message))
@@ -191,7 +200,7 @@ class _Reader:
 
 def _scalar(node: Node) -> tuple[Any, str]:
     """Value of a scalar and how a message shows it, as it stands in the file."""
-    text = node.value
+    text = _text(node)
     shown = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
     kind = node.tag.rpartition(":")[2] if node.tag else "str"
     try:
@@ -203,7 +212,12 @@ def _scalar(node: Node) -> tuple[Any, str]:
             based = text.lower().lstrip("+-").startswith(("0x", "0o", "0b"))
             return int(text, 0 if based else 10), shown
         if kind == "float":
-            return float(text.replace(".inf", "inf").replace(".nan", "nan")), shown
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan")), shown
     except ValueError:
         pass  # e.g. more digits than Python reads: shown as the text that it is
-    return text, f'"{shown}"'
+    return text, json.dumps(shown, ensure_ascii=False)
+
+
+def _text(node: Node) -> str:
+    """Text of a scalar; escaped surrogate pairs become one character, as JSON reads them."""
+    return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import platform
 import shutil
@@ -10,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -81,7 +84,9 @@ def _examine(campaign: Path | None) -> Iterator[Check]:
     reinstall = "install again: pip install -c constraints.txt -e ."
     yield _guarded("weights", lambda: _weights(engine), reinstall)
     yield _guarded("torch", _torch, reinstall)
-    yield _guarded("references", lambda: _references(references), "see stability.references")
+    yield _guarded(
+        "references", lambda: _references(references, engine), "correct stability.references"
+    )
     yield _guarded("results folder", lambda: _results(folder, existing), "choose results_dir")
     if config is None or config.store.backend == "sqlite":
         local = "choose results_dir on a local disk, or the mongodb store"
@@ -92,7 +97,8 @@ def _examine(campaign: Path | None) -> Iterator[Check]:
 def _guarded(name: str, look: Callable[[], Check], advice: str) -> Check:
     """The boundary of one check: whatever goes wrong inside is what was found."""
     try:
-        return look()
+        with contextlib.redirect_stdout(io.StringIO()):  # chgnet announces itself there
+            return look()
     except Exception as error:
         return Check(name, "fail", f"{type(error).__name__}: {error}", advice)
 
@@ -125,11 +131,17 @@ def _torch() -> Check:
     return Check("torch", "ok", f"{found}, CUDA: {', '.join(devices) or 'none'}")
 
 
-def _references(name: str) -> Check:
+def _references(name: str, engine: EngineSettings) -> Check:
     from screening.stability.references import ReferencePhases
+    from workflows.engines import engine_convention
 
-    phases = ReferencePhases.load(name)
-    return Check("references", "ok", f"{name}, sha256 {phases.sha256}")
+    snapshot = ReferencePhases.load(name)
+    age_days = (datetime.now(UTC).date() - date.fromisoformat(snapshot.date)).days
+    found = f"{name}, {len(snapshot.phases)} phases, {age_days} days old, sha256 {snapshot.sha256}"
+    if snapshot.convention != engine_convention(engine):
+        advice = "choose stability.references made with the engine of this campaign"
+        return Check("references", "fail", f"{found}, of another energy convention", advice)
+    return Check("references", "ok", found)
 
 
 def _results(folder: Path, existing: Path) -> Check:

@@ -76,9 +76,10 @@ class ChgnetEngine:
             steps=settings.max_steps,
             relax_kwargs={"fmax": settings.max_force_eV_per_A, "final_atoms_object_file": None},
         )
-        maker._calculator = _guarded_calculator(self._network, task="efs")  # already loaded
+        calculator = _guarded_calculator(self._network, task="efs")
+        maker._calculator = calculator  # the Maker would load the weights anew each time
         result = maker.run_ase(structure)
-        max_force = max(math.hypot(*force) for force in result.trajectory.forces[-1])
+        max_force = max(math.hypot(*force) for force in calculator.results["forces"])
         if not result.converged:
             raise NotConverged(
                 f"largest force {max_force:.3g} eV/Å after {settings.max_steps} steps, needed "
@@ -88,8 +89,8 @@ class ChgnetEngine:
         relaxed = result.final_mol_or_struct
         return Relaxation(
             structure=relaxed,
-            energy_eV_per_atom=float(result.trajectory.energy[-1]) / len(relaxed),
-            n_steps=len(result.trajectory.energy) - 1,
+            energy_eV_per_atom=calculator.results["energy"] / len(relaxed),
+            n_steps=len(result.trajectory) - 2,  # the first and the last frame are no steps
             max_force_eV_per_A=max_force,
             volume_change_percent=100 * (relaxed.volume / structure.volume - 1),
             convention=self.convention,
@@ -102,6 +103,8 @@ def _guarded_calculator(network: Any, task: str) -> Calculator:
     from chgnet.model.dynamics import CHGNetCalculator
 
     class GuardedCalculator(CHGNetCalculator):
+        implemented_properties = ("energy", "free_energy", "forces", *("stress",) * ("s" in task))
+
         def calculate(self, atoms: Any = None, properties: Any = None, changes: Any = None) -> None:
             super().calculate(atoms, properties, changes, task=task)
             for name in ("energy", "forces", "stress"):
@@ -111,6 +114,6 @@ def _guarded_calculator(network: Any, task: str) -> Calculator:
                         f"CHGNet gave a {name} that is not finite; atoms too close together or a "
                         "structure far from what it was trained on"
                     )
-            self.results["energy"] = float(self.results["energy"])
+            self.results["energy"] = self.results["free_energy"] = float(self.results["energy"])
 
     return GuardedCalculator(network, on_isolated_atoms="error")

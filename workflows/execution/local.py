@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from workflows.execution.jobs import JobRow, JobState, JobTable, Key, Outcome
 from workflows.execution.worker import LOG_NAME, Progress, Started, records_of, work
@@ -78,7 +78,7 @@ class _Worker:
 
 
 class LocalExecutor:
-    """Runs flows over worker processes.
+    """Runs flows over worker processes, which stay warm until the `with` block ends.
 
     Args:
         table: job states; see `JobTable`.
@@ -106,6 +106,17 @@ class LocalExecutor:
         self._preload = preload
         self._on_event = on_event
         self._workers: list[_Worker] = []
+        self._run = 0
+        self._forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_workers(kill=any(worker.node for worker in self._workers))
+
+    def _forget(self) -> None:
+        """Start with an empty graph."""
         self._nodes: dict[str, _Node] = {}
         self._ready: deque[_Node] = deque()
         self._errored: set[str] = set()
@@ -114,7 +125,6 @@ class LocalExecutor:
         self._attempts: dict[Key, int] = {}
         self._n_open = self._n_executed = self._n_reused = self._n_failed = 0
         self._n_idle_deaths = 0
-        self._run = 0
 
     def run(self, flow: Flow | Job, run: int = 0, retry_failed: bool = False) -> Summary:
         """Run `flow` to its end, or until Ctrl-C; known jobs that are finished are not run again.
@@ -126,6 +136,7 @@ class LocalExecutor:
         """
         from jobflow.core.flow import get_flow
 
+        self._forget()
         self._run = run
         if retry_failed:
             self._table.reset_failed()
@@ -141,14 +152,12 @@ class LocalExecutor:
         except KeyboardInterrupt:
             interrupted = True
             self._table.wait_again(w.node.row.key for w in self._workers if w.node)
-        finally:
-            self.close(kill=interrupted)
+            self._end_workers(kill=True)
         if self._stop_flow:
             self._skip_rest()
         return Summary(self._n_executed, self._n_reused, self._n_failed, interrupted)
 
-    def warm_up(self) -> None:
-        """Start the workers now; they import while the caller goes on."""
+    def _start_workers(self) -> None:
         context = multiprocessing.get_context("spawn")
         while len(self._workers) < self._n_workers:
             ours, theirs = context.Pipe()
@@ -160,8 +169,7 @@ class LocalExecutor:
             theirs.close()
             self._workers.append(_Worker(process, ours))
 
-    def close(self, kill: bool = False) -> None:
-        """End the workers, after their current job or at once."""
+    def _end_workers(self, kill: bool) -> None:
         for worker in self._workers:
             if kill:
                 worker.process.kill()
@@ -244,7 +252,7 @@ class LocalExecutor:
 
     def _dispatch(self) -> None:
         """Give ready jobs to idle workers; jobs that must not run are settled here."""
-        self.warm_up()
+        self._start_workers()
         idle = [worker for worker in self._workers if worker.node is None]
         while self._ready and not self._stop_flow:
             node = self._ready[0]

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from screening.documents import (
+    Arrhenius,
+    CandidateInfo,
+    Diffusivity,
+    Failure,
+    Origin,
+    RankedCandidate,
+    Rejection,
+    Stability,
+    StabilityDocument,
+    StageDocument,
+    Transport,
+    TransportDocument,
+)
+from screening.gates import Gates
+from screening.ranking import rank, summarise
+
+ORIGIN = Origin(
+    host="k2ptcl6",
+    source="test",
+    parent_formula="K2TaCl6",
+    ordering=1,
+    n_orderings=6,
+    degeneracy=24,
+    n_configurations=70,
+)
+INFO = CandidateInfo(id="a", formula="KTaCl6", mobile_ion="K", origin=ORIGIN)
+DONE = StageDocument(state="done")
+FAILED = StageDocument(state="failed", failure=Failure(code="NOT_CONVERGED", message="no"))
+
+
+def value(low, high, temperature_K=900.0):
+    return Diffusivity(
+        temperature_K=temperature_K,
+        duration_ps=10,
+        n_hops=20,
+        D_cm2_s=(low + high) / 2,
+        D_68_cm2_s=(low, high),
+        D_95_cm2_s=(low / 2, high * 2),
+    )
+
+
+def bound(high, temperature_K=900.0):
+    return Diffusivity(
+        temperature_K=temperature_K,
+        duration_ps=1,
+        n_hops=0,
+        upper_bound_cm2_s=high,
+        reason="too short",
+    )
+
+
+def row(identifier, window_V, diffusivity, e_hull=0.0, state="done"):
+    return RankedCandidate(
+        rank=None,
+        id=identifier,
+        formula="KTaCl6",
+        mobile_ion="K",
+        state=state,
+        stage="transport",
+        engine="chgnet",
+        host="k2ptcl6",
+        degeneracy=1,
+        e_hull_eV_per_atom=e_hull,
+        window_V=window_V,
+        diffusivity=(diffusivity,),
+    )
+
+
+def stability(e_hull=0.0, reduction=2.0, oxidation=4.5):
+    return StabilityDocument(
+        state="done",
+        result=Stability(
+            formation_energy_eV_per_atom=-2.0,
+            e_hull_eV_per_atom=e_hull,
+            energy_below_competitors_eV_per_atom=0.05,
+            decomposition={"KTaCl6": 1.0},
+            reduction_limit_V=reduction,
+            oxidation_limit_V=oxidation,
+            reduction_products=("KCl",),
+            oxidation_products=("TaCl5", "Cl2"),
+            reduction_reaction="",
+            oxidation_reaction="",
+            window_of="candidate",
+            references_sha256="0" * 64,
+        ),
+    )
+
+
+def transport(*diffusivities, **arrhenius):
+    return TransportDocument(
+        state="done",
+        result=Transport(diffusivities=diffusivities, arrhenius=Arrhenius(**arrhenius)),
+    )
+
+
+def test_what_beats_another_in_both_axes_for_certain_comes_first():
+    better = row("z", 3.0, value(2e-5, 3e-5))
+    worse = row("a", 2.0, value(1e-6, 2e-6))
+    assert [(r.id, r.rank, r.pareto_front) for r in rank([worse, better])] == [
+        ("z", 1, 1),
+        ("a", 2, 2),
+    ]
+
+
+def test_overlapping_intervals_share_a_front():
+    rows = rank([row("a", 2.0, value(1e-6, 2.5e-5)), row("b", 3.0, value(2e-5, 3e-5))])
+    assert [(r.id, r.pareto_front) for r in rows] == [("b", 1), ("a", 1)]
+
+
+def test_an_upper_bound_is_an_interval_from_zero():
+    fast = row("fast", 3.0, value(2e-5, 3e-5))
+    slow, unknown = row("slow", 2.0, bound(1e-5)), row("unknown", 2.0, bound(1e-4))
+    fronts = {r.id: r.pareto_front for r in rank([slow, unknown, fast])}
+    assert fronts == {"fast": 1, "unknown": 1, "slow": 2}
+
+
+intervals = st.tuples(st.floats(1e-8, 1e-4), st.floats(1e-8, 1e-4)).map(sorted)
+finished = st.lists(st.tuples(st.floats(0, 5), intervals), max_size=12)
+
+
+@given(finished)
+def test_fronts_agree_with_the_definition(values):
+    """Front 1: dominated by nobody; front n: longest chain of certain dominations."""
+    rows = [row(str(i), w, value(low, high)) for i, (w, (low, high)) in enumerate(values)]
+
+    def dominates(a, b):
+        (low, _), (_, high) = a.diffusivity[0].D_68_cm2_s, b.diffusivity[0].D_68_cm2_s
+        if a is b or a.window_V < b.window_V or low < high:
+            return False
+        # Two identical points dominate each other; they share a front by their order.
+        return (a.window_V, low) != (b.window_V, high) or int(a.id) < int(b.id)
+
+    def front(candidate):
+        return 1 + max((front(o) for o in rows if dominates(o, candidate)), default=0)
+
+    ranked = rank(rows)
+    assert {r.id: r.pareto_front for r in ranked} == {r.id: front(r) for r in rows}
+    assert [r.rank for r in ranked] == list(range(1, len(rows) + 1))
+    assert [r.pareto_front for r in ranked] == sorted(r.pareto_front for r in ranked)
+
+
+@given(st.permutations(range(6)))
+def test_order_of_input_does_not_matter(order):
+    rows = [row(str(i), 2.0 + i % 3, value(1e-6 * (i + 1), 2e-6 * (i + 1))) for i in range(6)]
+    assert rank([rows[i] for i in order]) == rank(rows)
+
+
+def test_unfinished_rejected_and_failed_follow_unranked():
+    states = ("failed", "rejected", "done", "waiting", "running")
+    ranked = rank(row(state, 2.0, bound(1e-5), state=state) for state in states)
+    assert [r.id for r in ranked] == ["done", "running", "waiting", "rejected", "failed"]
+    assert [r.rank for r in ranked] == [1, None, None, None, None]
+
+
+def test_summary_of_a_finished_candidate():
+    made = summarise(
+        INFO,
+        "chgnet",
+        Gates(),
+        DONE,
+        stability(),
+        transport(value(1e-5, 2e-5), conductivity_300K_S_cm=1e-4, activation_energy_eV=0.4),
+    )
+    assert (made.state, made.window_V) == ("done", 2.5)
+    assert made.conductivity_300K_S_cm == pytest.approx(1e-4, abs=0)
+    assert made.reduction_products == ("KCl",)
+
+
+@pytest.mark.parametrize(
+    ("documents", "state", "stage"),
+    [
+        ((None, None, None), "waiting", "relax"),
+        ((DONE, None, None), "waiting", "stability"),
+        ((FAILED, None, None), "failed", "relax"),
+        (
+            (FAILED, StabilityDocument(state="skipped"), TransportDocument(state="skipped")),
+            "failed",
+            "relax",
+        ),
+        ((DONE, FAILED, None), "failed", "stability"),
+        ((DONE, stability(), None), "waiting", "transport"),
+        (
+            (
+                DONE,
+                stability(0.2),
+                TransportDocument(
+                    state="rejected",
+                    rejection=Rejection(gate="max_e_hull_eV_per_atom", value=0.2, threshold=0.05),
+                ),
+            ),
+            "rejected",
+            "transport",
+        ),
+    ],
+)
+def test_state_is_that_of_the_first_stage_that_is_not_done(documents, state, stage):
+    made = summarise(INFO, "chgnet", Gates(), *documents)
+    assert (made.state, made.stage) == (state, stage)
+
+
+def test_gate_after_transport_rejects_with_value_and_threshold():
+    slow = transport(value(1e-9, 2e-9), conductivity_300K_S_cm=1e-9)
+    made = summarise(
+        INFO, "chgnet", Gates(min_conductivity_300K_S_cm=1e-6), DONE, stability(), slow
+    )
+    assert made.state == "rejected"
+    assert made.rejection == Rejection(
+        gate="min_conductivity_300K_S_cm", value=1e-9, threshold=1e-6
+    )
+
+
+def test_states_and_contents_must_agree():
+    for state, contents in itertools.product(("failed", "rejected"), ({},)):
+        with pytest.raises(ValueError, match=f"a {state} stage"):
+            StageDocument(state=state, **contents)
+    with pytest.raises(ValueError, match="a done stage"):
+        StabilityDocument(state="done")
