@@ -12,9 +12,12 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     BeforeValidator,
     Field,
@@ -41,10 +44,15 @@ def _structure_from_plain(value: Any) -> Any:
 
 def _structure_to_plain(structure: Structure) -> dict[str, Any]:
     return {
-        "lattice_A": structure.lattice.matrix.round(COORDINATE_DECIMALS).tolist(),
+        "lattice_A": _plain(structure.lattice.matrix),
         "species": [site.specie.symbol for site in structure],
-        "frac_coords": structure.frac_coords.round(COORDINATE_DECIMALS).tolist(),
+        "frac_coords": _plain(structure.frac_coords),
     }
+
+
+def _plain(array: NDArray[np.float64]) -> list[list[float]]:
+    rounded = np.asarray(array, dtype=np.float64).round(COORDINATE_DECIMALS)
+    return cast("list[list[float]]", (rounded + 0.0).tolist())  # -0.0 becomes 0.0
 
 
 PlainStructure = Annotated[
@@ -119,12 +127,7 @@ class ReferencePhases(Document):
         """
         if str(snapshot) in shipped_snapshots():
             return _load_shipped(str(snapshot))
-        path = Path(snapshot)
-        if not path.is_file():
-            raise InvalidInput(
-                f"no reference phases {str(snapshot)!r}: not a file, and the shipped snapshots "
-                f"are {', '.join(shipped_snapshots())}"
-            )
+        path = locate_snapshot(snapshot)
         return cls.parse(path.read_bytes(), str(path))
 
     @classmethod
@@ -187,13 +190,30 @@ def shipped_snapshots() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
 
 
+def locate_snapshot(snapshot: str | Path) -> Path:
+    """The file of a shipped snapshot, or the path itself.
+
+    Raises:
+        InvalidInput: neither a shipped name nor a file.
+    """
+    if str(snapshot) in shipped_snapshots():
+        return Path(str(_data() / f"{snapshot}.json"))
+    path = Path(snapshot)
+    if not path.is_file():
+        raise InvalidInput(
+            f"no reference phases {str(snapshot)!r}: not a file, and the shipped snapshots "
+            f"are {', '.join(shipped_snapshots())}"
+        )
+    return path
+
+
 @lru_cache
 def _load_shipped(name: str) -> ReferencePhases:
-    file = _data() / f"{name}.json"
-    return ReferencePhases.parse(file.read_bytes(), str(file))
+    path = locate_snapshot(name)
+    return ReferencePhases.parse(path.read_bytes(), str(path))
 
 
-def _data() -> resources.abc.Traversable:
+def _data() -> Traversable:
     return resources.files("screening.stability") / "data"
 
 
