@@ -1,0 +1,333 @@
+import json
+import pickle
+import textwrap
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workflows.config_docs import allowed, default_yaml, schema_at
+from workflows.config_file import ConfigError, load_campaign, results_folder
+
+VALID = """\
+name: demo
+candidates: {}
+"""
+CANDIDATES = allowed(schema_at(["candidates"]))
+N_LINES = VALID.count("\n")
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    """Writes a campaign file."""
+
+    def write(text, valid=VALID):
+        path = tmp_path / "my.yaml"
+        path.write_text(valid + textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def message(campaign):
+    """The whole message that a campaign file is refused with, and the file's name taken out."""
+
+    def refuse(text, valid=VALID):
+        path = campaign(text, valid)
+        with pytest.raises(ConfigError) as caught:
+            load_campaign(path)
+        return str(caught.value).replace(str(path), "my.yaml")
+
+    return refuse
+
+
+def test_a_valid_file(campaign):
+    config = load_campaign(campaign("dynamics: {temperatures_K: [600, 1e3], timestep_fs: 5e-1}"))
+    assert config.name == "demo"
+    assert config.dynamics.temperatures_K == (600.0, 1000.0)
+    assert config.dynamics.timestep_fs == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 1e-3), ("1", 1.0), (".5", 0.5), ("1_000", 1000.0), ("0x10", 16.0), ("+2E0", 2.0)],
+)
+def test_numbers_as_yaml_1_2_writes_them(campaign, text, value):
+    config = load_campaign(campaign(f"dynamics: {{production_ps: 2000, checkpoint_ps: {text}}}"))
+    assert config.dynamics.checkpoint_ps == value
+
+
+def test_aliases_are_read(campaign):
+    text = "gates: {min_window_V: &volts 2.5, min_oxidation_limit_V: *volts}"
+    assert load_campaign(campaign(text)).gates.min_oxidation_limit_V == 2.5
+
+
+def test_escaped_surrogates_become_characters(campaign):
+    assert load_campaign(campaign(r'description: "\ud83d\ude00 \ud800"')).description == "😀 \ufffd"
+
+
+def test_a_byte_order_mark_is_no_problem(campaign):
+    path = campaign("")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_campaign(path).name == "demo"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        (
+            "relax: {max_step: 3}",
+            1,
+            "relax.max_step: unknown key; did you mean max_steps? "
+            "allowed: max_force_eV_per_A, max_steps, rattle_A",
+        ),
+        (
+            "relax:\n  max_steps: 3\n  colour: red",
+            3,
+            "relax.colour: unknown key; allowed: max_force_eV_per_A, max_steps, rattle_A",
+        ),
+        ("engine:\n  name: vaps", 2, 'engine.name: found "vaps"; allowed: "chgnet"'),
+        ("engine:\n  model: 0.3", 2, 'engine.model: found 0.3; allowed: "0.3.0"'),
+        (
+            "store: {backend: mongo}",
+            1,
+            'store.backend: found "mongo"; did you mean mongodb? allowed: "sqlite", "mongodb"',
+        ),
+        (
+            "dynamics:\n  temperatures_K:\n    - 600\n    - -800",
+            4,
+            "dynamics.temperatures_K[1]: found -800; allowed: a number > 0 and <= 3000",
+        ),
+        (
+            "dynamics: {temperatures_K: []}",
+            1,
+            "dynamics.temperatures_K: found an empty list; "
+            "allowed: a list of at least 1, each a number > 0 and <= 3000",
+        ),
+        (
+            "dynamics:\n  temperatures_K: 600",
+            2,
+            "dynamics.temperatures_K: found 600; "
+            "allowed: a list of at least 1, each a number > 0 and <= 3000",
+        ),
+        (
+            "dynamics: {timestep_fs: '2'}",
+            1,
+            'dynamics.timestep_fs: found "2"; allowed: a number > 0 and <= 5',
+        ),
+        (
+            "dynamics: {timestep_fs: yes}",
+            1,
+            'dynamics.timestep_fs: found "yes"; allowed: a number > 0 and <= 5',
+        ),
+        (
+            "dynamics: {timestep_fs: true}",
+            1,
+            "dynamics.timestep_fs: found true; allowed: a number > 0 and <= 5",
+        ),
+        (
+            "dynamics: {timestep_fs: }",
+            1,
+            "dynamics.timestep_fs: found nothing; allowed: a number > 0 and <= 5",
+        ),
+        (
+            "dynamics: {timestep_fs: {fs: 2}}",
+            1,
+            "dynamics.timestep_fs: found a block of keys; allowed: a number > 0 and <= 5",
+        ),
+        (
+            "gates: {min_window_V: 2024-01-01}",
+            1,
+            'gates.min_window_V: found "2024-01-01"; allowed: a number >= 0 or null',
+        ),
+        (
+            "dynamics: {checkpoint_ps: .inf}",
+            1,
+            "dynamics.checkpoint_ps: found .inf; needed: a finite number",
+        ),
+        (
+            "gates: {max_reduction_limit_V: .NaN}",
+            1,
+            "gates.max_reduction_limit_V: found .NaN; needed: a finite number",
+        ),
+        (
+            "gates: {max_reduction_limit_V: 1e999}",
+            1,
+            "gates.max_reduction_limit_V: found 1e999; needed: a finite number",
+        ),
+        (
+            f"dynamics: {{checkpoint_ps: {'9' * 400}}}",
+            1,
+            f"dynamics.checkpoint_ps: found {'9' * 59}…; needed: a finite number",
+        ),
+        (
+            "relax: {max_steps: 2.5}",
+            1,
+            "relax.max_steps: found 2.5; allowed: a whole number >= 1",
+        ),
+        (
+            "store: {port: 99999}",
+            1,
+            "store.port: found 99999; allowed: a whole number >= 1 and <= 65535",
+        ),
+        ("description: 12", 1, "description: found 12; allowed: text"),
+        ("store: {database: ''}", 1, 'store.database: found ""; allowed: text, not empty'),
+        (
+            "relax:",
+            1,
+            "relax: found nothing; "
+            "allowed: a block with the keys max_force_eV_per_A, max_steps, rattle_A",
+        ),
+        (
+            "dynamics:\n  seed: 1\n  timestep_fs: 2\n  frame_interval_fs: 1",
+            4,
+            "dynamics.frame_interval_fs: frame_interval_fs=1 is shorter than timestep_fs=2",
+        ),
+        (
+            "dynamics: {temperatures_K: [600, 600]}",
+            1,
+            "dynamics.temperatures_K: temperatures_K=[600.0, 600.0] names one twice",
+        ),
+        ("relax: {rattle_A: !odd 3}", 1, "relax.rattle_A: found the tag !odd; write a plain value"),
+        ("relax: {? [1] : 2}", 1, "relax: found a list or block as a key; needed: text"),
+        ("name: again", 1, "name: given twice, first on line 1; remove one"),
+    ],
+)
+def test_one_problem_is_named_with_line_key_and_what_is_allowed(message, text, line, problem):
+    lines = message(text).splitlines()
+    assert lines[0] == "my.yaml: 1 problem"
+    assert lines[1].startswith(f"  line {N_LINES + line}, {problem}")
+    assert len(lines) == 2
+
+
+def test_a_key_of_another_block_is_sent_home(message):
+    assert "line 3, timestep_fs: unknown key; did you mean dynamics.timestep_fs?" in message(
+        "timestep_fs: 2"
+    )
+
+
+def test_a_missing_required_key(message):
+    assert message("description: none", valid="") == (
+        "my.yaml: 2 problems\n"
+        f"  line 1, candidates: required key is missing; needed: {CANDIDATES}\n"
+        "  line 1, name: required key is missing; needed: text matching "
+        "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+    )
+
+
+def test_all_problems_come_in_one_message_by_line(message):
+    text = """\
+        engine:
+          name: vaps
+        dynamics:
+          temperature_K: 300
+          timestep_fs: .nan
+          timestep_fs: 2
+        """
+    places = [line.split(":")[0] for line in message(text).splitlines()]
+    assert places == [
+        "my.yaml",
+        f"  line {N_LINES + 2}, engine.name",
+        f"  line {N_LINES + 4}, dynamics.temperature_K",
+        f"  line {N_LINES + 5}, dynamics.timestep_fs",
+        f"  line {N_LINES + 6}, dynamics.timestep_fs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: [1, 2", "line 1, column 12: not YAML: while parsing a flow sequence"),
+        ("name: a\n\tb: c", "line 2, column 1: not YAML: while scanning"),
+        ("name: 'a", "line 1, column 9: not YAML: while scanning a quoted scalar"),
+        ("name: a\nb: \x07", "line 2, column 4: not YAML: character"),
+        ("name: *nobody", "line 1, column 7: not YAML: found undefined alias 'nobody'"),
+        ("name: a\n---\nname: b", "line 2, column 1: not YAML: expected a single document"),
+        ("", "my.yaml: is empty; `halideflow schema --defaults` prints one to start from"),
+        ("# only a comment\n", "my.yaml: is empty"),
+        ("[1, 2]", "my.yaml: found a list of 2; needed: keys and values"),
+        ("just text", 'my.yaml: found "just text"; needed: keys and values'),
+        ("[" * 5000, "line 1, column 21: not YAML: maximum depth"),
+        ("a: &a [*a, *a]", "my.yaml: holds over 100000 values or nests deeper than 20"),
+    ],
+)
+def test_a_file_that_is_no_campaign(message, text, expected):
+    assert expected in message(text, valid="")
+
+
+def test_aliases_of_aliases_do_not_explode(message):
+    levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 12)]
+    assert "holds over 100000 values" in message("\n".join(["l0: &l0 [1]", *levels]), valid="")
+
+
+def test_not_utf8(campaign):
+    path = campaign("")
+    path.write_bytes("name: Zürich".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"my.yaml: is not UTF-8 text \(byte 7\)"):
+        load_campaign(path)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(ConfigError, match=r"no.yaml: cannot be read: no such file"):
+        load_campaign(tmp_path / "no.yaml")
+    with pytest.raises(ConfigError, match="cannot be read: is a directory"):
+        load_campaign(tmp_path)
+
+
+def test_the_error_survives_a_process_boundary(campaign):
+    with pytest.raises(ConfigError) as caught:
+        load_campaign(campaign("oops: 1"))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+_ODD_VALUES = (
+    "no", "~", ".inf", "-.inf", "-1", "0", "1e400", "9" * 400, "'3'", "[]", "{}", "[[1]]", "{a: 1}",
+    "!!set {a}", "!!float x", "!!int x", "!!python/name:os.system", "0x_", "1__0", "2020-13-41",
+    '"\\ud800"', '"\\0"', "|\n", "*a", "&a 1", "<<", "NaN", "1:30",
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    text=st.text(st.characters() | st.sampled_from("\n\t :-[]{},&*!?#|>'\"%@`a1.~"), max_size=60)
+)
+def test_any_text_is_a_campaign_or_a_config_error(tmp_path_factory, text):
+    _accepted_or_refused(tmp_path_factory, text.encode("utf-8", "surrogatepass"))
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data())
+def test_any_mutation_of_a_full_file_is_a_campaign_or_a_config_error(tmp_path_factory, data):
+    lines = [line for line in default_yaml().splitlines() if line and "#" not in line]
+    for _ in range(data.draw(st.integers(1, 4))):
+        i = data.draw(st.integers(0, len(lines) - 1))
+        key, _, value = lines[i].partition(": ")
+        lines[i] = data.draw(
+            st.sampled_from(
+                [f"{key}:", f"{key}x: {value}", f" {lines[i]}", f"{lines[i]}\n{lines[i]}"]
+            )
+            | st.sampled_from(_ODD_VALUES).map(lambda odd, key=key: f"{key}: {odd}")
+            | st.text(max_size=8)
+        )
+    _accepted_or_refused(tmp_path_factory, "\n".join(lines).encode())
+
+
+def _accepted_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "fuzzed.yaml"
+    path.write_bytes(content)
+    try:
+        load_campaign(path)
+    except ConfigError as error:
+        json.dumps([asdict(problem) for problem in error.problems])
+        str(error).encode()
+
+
+def test_results_folder(tmp_path, campaign):
+    config = load_campaign(campaign(""))
+    assert results_folder(tmp_path / "my.yaml", config) == tmp_path / "my"
+    config = load_campaign(campaign("results_dir: ../out"))
+    assert results_folder(tmp_path / "my.yaml", config) == tmp_path / ".." / "out"
+    config = load_campaign(campaign("results_dir: /data/out"))
+    assert str(results_folder(tmp_path / "my.yaml", config)) == "/data/out"
