@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, MappingNode, ScalarNode, SequenceNode
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import Node
 from ruamel.yaml.reader import ReaderError
 
@@ -126,7 +126,7 @@ def _compose(path: Path) -> Node:
     yaml.composer.warn_double_anchors = False  # YAML 1.2: the latest one counts
     try:
         node: Node | None = yaml.compose(text)
-    except (YAMLError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # ruamel.yaml stumbles over odd directives with bare KeyErrors
         raise ConfigError(path, [_syntax_problem(error, text)]) from None
     if node is None:
         message = "is empty; `halideflow schema --defaults` prints one to start from"
@@ -144,7 +144,7 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
         before = text[: error.position]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return Problem(line, column, "", f"not YAML: character {error.character!r}")
-    return Problem(0, 0, "", f"not YAML: {error}")
+    return Problem(0, 0, "", f"not YAML: {type(error).__name__}: {error}")
 
 
 class _Reader:

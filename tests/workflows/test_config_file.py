@@ -245,6 +245,7 @@ def test_all_problems_come_in_one_message_by_line(message):
         ("name: a\nb: \x07", "line 2, column 4: not YAML: character"),
         ("name: *nobody", "line 1, column 7: not YAML: found undefined alias 'nobody'"),
         ("name: a\n---\nname: b", "line 2, column 1: not YAML: expected a single document"),
+        ("%YAML 9.9\n---\nname: a", "my.yaml: not YAML: KeyError: (9, 9)"),
         ("", "my.yaml: is empty; `halideflow schema --defaults` prints one to start from"),
         ("# only a comment\n", "my.yaml: is empty"),
         ("[1, 2]", "my.yaml: found a list of 2; needed: keys and values"),

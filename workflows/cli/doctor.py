@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from screening.errors import ScreeningError
 from workflows.cli.common import ExitCode, Json, OptionalCampaignFile, print_json
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _examine(campaign: Path | None) -> Iterator[Check]:
         try:
             config, folder = _load(campaign)
             yield Check("config", "ok", f"{campaign}: valid, campaign {config.name}")
-        except Exception as error:
+        except ScreeningError as error:
             folder = campaign.absolute().parent
             yield Check("config", "fail", str(error), "correct the file and run this again")
     from workflows.config import EngineSettings, StabilitySettings
