@@ -76,7 +76,7 @@ def estimate_diffusivity(
         D_cm2_s=hops.mean * unit if is_value else None,
         D_68_cm2_s=_interval(hops, ONE_SIGMA, unit) if is_value else None,
         D_95_cm2_s=_interval(hops, 0.95, unit) if is_value else None,
-        upper_bound_cm2_s=None if is_value else _most_hops(hops) * unit,
+        upper_bound_cm2_s=None if is_value else _most_hops(hops, slope.seen) * unit,
         reason=reason,
         caveats=_framework_caveats(displacements_A, trajectory, mobile_ion, hop_length_A),
     )
@@ -97,7 +97,7 @@ def _cm2_s_per_hop(
     atoms_A: NDArray[np.float64], trajectory: Trajectory, hop_length_A: float
 ) -> float:
     """D of a run in which all atoms together hop once."""
-    n_atoms = atoms_A.shape[1]
+    n_atoms = int(atoms_A.shape[1])
     return hop_length_A**2 / (6.0 * n_atoms * trajectory.duration_ps) * A2_PER_PS_TO_CM2_PER_S
 
 
@@ -118,14 +118,15 @@ def _interval(hops: Estimate, confidence: float, unit: float) -> tuple[float, fl
     return hops.mean / reach * unit, hops.mean * reach * unit
 
 
-def _most_hops(hops: Estimate) -> float:
+def _most_hops(hops: Estimate, seen: float) -> float:
     """The mean number of hops that shows more than was seen in 95 % of runs.
 
-    Poisson's upper limit for the hops seen (3.0 for none), joined in quadrature with the
-    statistical error, which is that of the rattling where hops are few.
+    Poisson's upper limit for the hops seen (3.0 for none in the part of the run that was seen),
+    joined in quadrature with the statistical error, which is that of the rattling where hops are
+    few.
     """
     n_hops = max(hops.mean, 0.0)
-    poisson = float(stats.chi2.ppf(0.95, 2 * n_hops + 2)) / 2 - n_hops
+    poisson = float(stats.chi2.ppf(0.95, 2 * n_hops * seen + 2)) / 2 / seen - n_hops
     noise = float(stats.t.ppf(0.95, hops.dof)) * hops.error
     return n_hops + math.hypot(poisson, noise)
 
@@ -228,7 +229,7 @@ def _check_input(trajectory: Trajectory, hop_length_A: float) -> None:
 
 def _check_unwrapped(displacements_A: NDArray[np.float64], trajectory: Trajectory) -> None:
     """No atom may cross half the cell from one frame to the next."""
-    if not abs(np.linalg.det(trajectory.cell_A)) > 0:
+    if not np.isfinite(trajectory.cell_A).all() or np.linalg.det(trajectory.cell_A) == 0:
         raise InvalidInput(f"the cell {trajectory.cell_A.tolist()} has no volume")
     to_fractional = np.linalg.inv(trajectory.cell_A)
     for first in range(0, len(displacements_A) - 1, FRAMES_PER_CHECK):

@@ -7,8 +7,9 @@ has lost its memory. The slope between a lag and twice that lag,
 
 is therefore free of rattling; it is the covariance-based estimator of Vestergaard et al. A short
 lag has the smaller error, a long one is more surely in the diffusive regime: the shortest of
-`LAG_FRACTIONS` of the run that outlasts the vibration is taken at which D(lag) and D(2 lag) agree
-within their errors.
+`LAG_FRACTIONS` of the run that outlasts the vibration is taken at which D(lag) agrees within its
+error with D(2 lag) and with D of a fifth of the run, and does not fade to half: ions that move to
+and fro in a cage have a slope too, but one that dies away.
 
 The error is the spread over cells, each one ion in one stretch of time. Where stretches of time
 differ more than independent ions allow (ions that move together), or ions differ more than
@@ -31,6 +32,7 @@ LAG_FRACTIONS = (1 / 40, 1 / 20, 1 / 10)
 ORIGINS_PER_LAG = 32
 LAGS_PER_STRETCH = 3
 MIN_GROUPS = 4
+MAX_FADING = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,28 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Slope:
-    """D(lag), Å² per frame, and whether it is that of the diffusive regime."""
+    """D(lag), Å² per frame, and what is known about it.
+
+    Args:
+        D: its estimate.
+        lag: where the regime was judged, frames.
+        seen: share of the run that D counts hops in; those near its ends weigh less.
+        is_diffusive: D no longer changes with the lag.
+        is_rising: it grows with the lag.
+    """
 
     D: Estimate
     lag: int
+    seen: float
     is_diffusive: bool
     is_rising: bool
 
 
 def diffusive_slope(positions_A: NDArray[np.float64], *, min_lag: int) -> Slope:
-    """D(lag) at the shortest lag whose double agrees, else the larger of the longest two.
+    """D(lag) at the shortest lag that agrees with longer ones.
+
+    Where none does, D is the largest: that of the shortest lag if D(lag) falls (ions that turn
+    back), that of the longest if it rises (ions that fly).
 
     Args:
         positions_A: shape (n_frames, n_atoms, 3), unwrapped and without drift, Å; at least ten
@@ -69,19 +83,28 @@ def diffusive_slope(positions_A: NDArray[np.float64], *, min_lag: int) -> Slope:
         min_lag: frames after which the vibration is forgotten; no more than the longest lag is
             used of it.
     """
-    choices = [max(1, int(len(positions_A) * fraction)) for fraction in LAG_FRACTIONS]
-    for lag in sorted({min(max(lag, min_lag), choices[-1]) for lag in choices}):
+    n_frames = len(positions_A)
+    choices = [max(1, int(n_frames * fraction)) for fraction in LAG_FRACTIONS]
+    longest = choices[-1]
+    tried = []
+    for lag in sorted({min(max(choice, min_lag), longest) for choice in choices}):
         step = max(1, lag // ORIGINS_PER_LAG)
-        once = _slope_per_origin(positions_A, lag, step)
-        twice = _slope_per_origin(positions_A, 2 * lag, step)
-        change = _mean_over_cells(twice - once[: len(twice)], 2 * lag / step)
-        D = _mean_over_cells(once, lag / step)
-        if not change.differs_from_zero():
-            return Slope(D, lag, is_diffusive=True, is_rising=False)
-    if change.mean > 0:
-        D = _mean_over_cells(twice, 2 * lag / step)
-        return Slope(D, 2 * lag, is_diffusive=False, is_rising=True)
-    return Slope(D, lag, is_diffusive=False, is_rising=False)
+        here = _slope_per_origin(positions_A, lag, step)
+        tried.append(_mean_over_cells(here, lag / step))
+        changes = []
+        for longer in sorted({2 * lag, 2 * longest}):
+            there = _slope_per_origin(positions_A, longer, step)
+            changes.append(_mean_over_cells(there - here[: len(there)], longer / step))
+        fades = changes[-1].mean < -max(MAX_FADING * tried[-1].mean, changes[-1].error)
+        if not fades and not any(change.differs_from_zero() for change in changes):
+            seen = 1 - 2 * lag / n_frames
+            return Slope(tried[-1], lag, seen, is_diffusive=True, is_rising=False)
+    if changes[-1].mean > 0:
+        last = _mean_over_cells(there, longer / step)
+        seen = 1 - 2 * longer / n_frames
+        return Slope(last, longest, seen, is_diffusive=False, is_rising=True)
+    seen = 1 - 2 * longest / n_frames
+    return Slope(tried[0], longest, seen, is_diffusive=False, is_rising=False)
 
 
 def _slope_per_origin(positions_A: NDArray[np.float64], lag: int, step: int) -> NDArray[np.float64]:
