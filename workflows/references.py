@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from screening.documents import EnergyConvention
-from screening.errors import MixedConventions
+from screening.errors import MixedConventions, ScreeningError
 from screening.stability.references import (
     ENERGY_DECIMALS,
     ReferencePhase,
     ReferencePhases,
     locate_snapshot,
 )
-from workflows.cli.common import Commands
+from workflows.cli.common import ExitCode
 
 if TYPE_CHECKING:
     from workflows.engines import Engine
 
-app = typer.Typer(cls=Commands, add_completion=False)
+app = typer.Typer(add_completion=False)
 
 
 def regenerate(
@@ -91,21 +91,29 @@ def main(
     ] = "chgnet-0.3.0",
 ) -> None:
     """Relax all reference phases of SNAPSHOT again and rewrite its file."""
+    try:
+        typer.echo(_rewrite(snapshot))
+    except ScreeningError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(ExitCode.BAD_INPUT) from error
+
+
+def _rewrite(snapshot: str) -> str:
     from rich.console import Console
     from rich.progress import Progress
 
     from workflows.config import EngineSettings
     from workflows.engines import load_engine
 
+    path = locate_snapshot(snapshot)
     before = ReferencePhases.load(snapshot)
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("relaxing", total=len(before.phases))
         after = regenerate(
             before, load_engine(EngineSettings()), advance=lambda: progress.advance(bar)
         )
-    path = locate_snapshot(snapshot)
     path.write_text(after.dump(), encoding="utf-8")
-    typer.echo(f"{path}: {len(after.phases)} phases, {_largest_change(before, after)}")
+    return f"{path}: {len(after.phases)} phases, {_largest_change(before, after)}"
 
 
 def _largest_change(before: ReferencePhases, after: ReferencePhases) -> str:

@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 from pymatgen.core.composition import Composition
-from pymatgen.core.structure import Structure
+from pymatgen.core.structure import Structure, StructureError
 
 from screening.documents import Document, EnergyConvention
 from screening.errors import InvalidInput, MissingReference
@@ -37,9 +37,14 @@ ENERGY_DECIMALS = 5
 
 
 def _structure_from_plain(value: Any) -> Any:
-    if isinstance(value, Mapping) and "lattice_A" in value:
+    if not (isinstance(value, Mapping) and "lattice_A" in value):
+        return value
+    try:
         return Structure(value["lattice_A"], value["species"], value["frac_coords"])
-    return value
+    except KeyError as error:
+        raise ValueError(f"no {error}") from error
+    except StructureError as error:
+        raise ValueError(str(error)) from error
 
 
 def _structure_to_plain(structure: Structure) -> dict[str, Any]:
@@ -160,6 +165,12 @@ class ReferencePhases(Document):
         content = self.model_dump(mode="json", exclude={"date"})
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A changed copy, with a hash of its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("sha256", None)
+        return copy
 
     def for_system(self, elements: Iterable[str]) -> tuple[ReferencePhase, ...]:
         """The phases made of nothing but `elements`.

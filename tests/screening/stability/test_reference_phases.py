@@ -1,0 +1,149 @@
+import json
+
+import pytest
+from invented_systems import snapshot
+from numpy.testing import assert_allclose
+from pydantic import ValidationError
+
+from screening.errors import InvalidInput, MissingReference
+from screening.stability.references import (
+    ReferencePhases,
+    locate_snapshot,
+    shipped_snapshots,
+)
+
+SHIPPED = shipped_snapshots()
+
+
+@pytest.fixture(scope="module", params=SHIPPED)
+def shipped(request):
+    return ReferencePhases.load(request.param)
+
+
+def test_every_shipped_phase_says_where_it_came_from(shipped):
+    readme = (locate_snapshot(SHIPPED[0]).parent / "README.md").read_text(encoding="utf-8")
+    for phase in shipped.phases:
+        assert len(phase.source) > 20, phase.name
+        assert f" {phase.name}" in readme, f"{phase.name} is not in the README"
+
+
+def test_shipped_structures_are_of_this_world(shipped):
+    for phase in shipped.phases:
+        assert phase.structure.is_valid(tol=1.4), f"{phase.name}: atoms overlap"
+        volume_A3 = phase.structure.volume / len(phase.structure)
+        assert 8 < volume_A3 < 75, f"{phase.name}: {volume_A3:.1f} Å³ per atom"
+        assert -20 < phase.energy_eV_per_atom < 0
+
+
+@pytest.mark.parametrize(
+    "system", ["K-Ta-Cl", "Na-Ta-Cl", "Li-Ta-Cl", "Na-La-Cl", "Na-Sm-Cl", "Li-Y-Cl", "Na-P-S"]
+)
+def test_systems_promised_are_there(system):
+    phases = ReferencePhases.load("chgnet-0.3.0").for_system(system.split("-"))
+    assert {e.symbol for p in phases for e in p.composition} == set(system.split("-"))
+
+
+def test_shipped_file_is_what_dump_writes(shipped):
+    text = locate_snapshot(SHIPPED[0]).read_text(encoding="utf-8")
+    assert shipped.dump() == text
+
+
+def test_text_round_trip_keeps_everything(shipped):
+    again = ReferencePhases.parse(shipped.dump().encode(), "again")
+    assert again.sha256 == shipped.sha256
+    assert again.dump() == shipped.dump()
+    assert [p.energy_eV_per_atom for p in again.phases] == [
+        p.energy_eV_per_atom for p in shipped.phases
+    ]
+
+
+def test_coordinates_lose_no_more_than_a_hundred_thousandth_of_an_angstrom(shipped):
+    phase = shipped.phases[-1]
+    shaken = phase.structure.copy().perturb(0.1, seed=0)
+    disturbed = shipped.model_copy(
+        update={"phases": (phase.model_copy(update={"structure": shaken}),)}
+    )
+    again = ReferencePhases.parse(disturbed.dump().encode(), "again").phases[0].structure
+    assert_allclose(again.lattice.matrix, shaken.lattice.matrix, rtol=0, atol=1e-5)
+    assert_allclose(again.cart_coords, shaken.cart_coords, rtol=0, atol=1e-5)
+
+
+def test_hash_follows_the_content_and_not_the_date():
+    energies_eV = {"KCl": -4.0}
+    first = snapshot(energies_eV)
+    assert first.model_copy(update={"date": "2025-02-02"}).sha256 == first.sha256
+    assert snapshot({"KCl": -4.00002}).sha256 != first.sha256
+    convention = first.convention.model_copy(update={"corrections": "others"})
+    assert first.model_copy(update={"convention": convention}).sha256 != first.sha256
+
+
+def test_a_path_is_read_as_a_name_is(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(snapshot({"KCl": -4.0}).dump(), encoding="utf-8")
+    assert ReferencePhases.load(path).sha256 == snapshot({"KCl": -4.0}).sha256
+    assert ReferencePhases.load(str(path)).phases[0].formula == "KCl"
+
+
+def test_unknown_snapshot_names_the_shipped_ones(tmp_path):
+    with pytest.raises(InvalidInput, match=r"'chgnet-9': not a file.*snapshots are chgnet-0\.3\.0"):
+        ReferencePhases.load("chgnet-9")
+    with pytest.raises(InvalidInput, match="not a file"):
+        ReferencePhases.load(tmp_path)
+
+
+def corrupted(change):
+    content = json.loads(snapshot({"KCl": -4.0}).dump())
+    change(content)
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{ truncated", "Invalid JSON"),
+        (corrupted(lambda c: c.pop("convention")), "convention: Field required"),
+        (corrupted(lambda c: c.update(extra=1)), "extra: Extra inputs"),
+        (corrupted(lambda c: c.update(phases=[])), "phases: Tuple should have at least 1"),
+        (
+            corrupted(lambda c: c["phases"][0].update(energy_eV_per_atom=None)),
+            r"phases\.0\.energy_eV_per_atom",
+        ),
+        (
+            corrupted(lambda c: c["phases"][0].update(formula="NaCl")),
+            "formula NaCl, but the structure is KCl",
+        ),
+        (
+            corrupted(lambda c: c["phases"][0]["structure"].pop("species")),
+            r"phases\.0\.structure.*species",
+        ),
+        (
+            corrupted(lambda c: c["phases"][0]["structure"]["species"].pop()),
+            r"phases\.0\.structure",
+        ),
+        (
+            corrupted(lambda c: c["phases"][1].update(c["phases"][0])),
+            "phases listed twice: KCl",
+        ),
+    ],
+)
+def test_a_corrupt_file_says_what_is_wrong(tmp_path, text, complaint):
+    path = tmp_path / "corrupt.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=f"corrupt.json is not a snapshot.*{complaint}"):
+        ReferencePhases.load(path)
+
+
+def test_for_system_keeps_polymorphs_and_leaves_out_other_elements():
+    references = snapshot({"KCl": -4.0, "KCl'": -3.9, "NaCl": -4.1})
+    assert [p.name for p in references.for_system({"K", "Cl"})] == ["KCl", "KCl'", "Cl", "K"]
+
+
+def test_for_system_needs_every_element():
+    references = snapshot({"KCl": -4.0})
+    with pytest.raises(MissingReference, match=r"of Ta for the system Cl-K-Ta.*knows Cl, K;"):
+        references.for_system(["K", "Ta", "Cl"])
+
+
+def test_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        snapshot({"KCl": -4.0}).date = "today"

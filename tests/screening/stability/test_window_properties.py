@@ -1,0 +1,135 @@
+"""Laws that hold in any system, on random ones, against linear programming."""
+
+import re
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from invented_systems import (
+    INVENTED,
+    equilibrium_metal_content,
+    lowest_energy,
+    snapshot,
+)
+from pymatgen.core import Composition
+
+from screening.stability.assessment import assess_stability
+
+STEP_V = 1e-3
+ENERGY_eV_PER_ATOM = st.floats(-3.0, 0.3)
+
+
+@st.composite
+def systems(draw):
+    """A snapshot of 1 to 6 compounds and a candidate, in two to four elements."""
+    others = draw(st.sampled_from([("Cl",), ("Ta", "Cl"), ("Y", "Ta", "Cl")]))
+    amounts = st.lists(st.integers(0, 6), min_size=1 + len(others), max_size=1 + len(others))
+
+    def formula(counts):
+        return "".join(f"{e}{n}" for e, n in zip(("K", *others), counts, strict=True) if n)
+
+    compounds = draw(st.lists(amounts.filter(lambda c: sum(n > 0 for n in c) > 1), max_size=6))
+    energies_eV = dict.fromkeys(("K", *others), 0.0)
+    for counts in compounds:
+        energies_eV[formula(counts)] = draw(ENERGY_eV_PER_ATOM) * sum(counts)
+    candidate = draw(amounts.filter(lambda c: c[0] > 0 and all(n > 0 for n in c[1:])))
+    return energies_eV, formula(candidate), draw(ENERGY_eV_PER_ATOM)
+
+
+def with_candidate(energies_eV, formula, energy_eV_per_atom):
+    return snapshot({**energies_eV, f"{formula}'": energy_eV_per_atom * atoms(formula)})
+
+
+def atoms(formula):
+    return Composition(formula).num_atoms
+
+
+def assess(energies_eV, formula, energy_eV_per_atom):
+    return assess_stability(
+        Composition(formula), energy_eV_per_atom, INVENTED, snapshot(energies_eV), "K"
+    )
+
+
+@settings(deadline=None, max_examples=150)
+@given(systems())
+def test_the_metal_content_is_constant_inside_the_window_and_nowhere_else(system):
+    stability = assess(*system)
+    everything = with_candidate(*system)
+    unit = Composition(system[1]).reduced_composition
+
+    def n_metal(potential_V):
+        return equilibrium_metal_content(everything, unit, "K", potential_V)
+
+    low_V, high_V = stability.reduction_limit_V, stability.oxidation_limit_V
+    assert 0 <= low_V <= high_V
+    assert n_metal(high_V + STEP_V) < unit["K"] - 1e-6
+    if low_V > STEP_V:
+        assert n_metal(low_V - STEP_V) > unit["K"] + 1e-6
+    if high_V - low_V > 2 * STEP_V:
+        for potential_V in (low_V + STEP_V, (low_V + high_V) / 2, high_V - STEP_V):
+            assert n_metal(potential_V) == pytest.approx(unit["K"], abs=1e-6)
+
+
+@settings(deadline=None, max_examples=100)
+@given(systems())
+def test_distance_to_the_hull_agrees_with_linear_programming(system):
+    energies_eV, formula, energy_eV_per_atom = system
+    stability = assess(*system)
+    composition = Composition(formula)
+    others_eV = lowest_energy(snapshot(energies_eV), composition) / composition.num_atoms
+    depth = stability.energy_below_competitors_eV_per_atom
+    assert depth == pytest.approx(others_eV - energy_eV_per_atom, abs=1e-8)
+    assert stability.e_hull_eV_per_atom == max(0.0, -depth)
+    assert stability.formation_energy_eV_per_atom == pytest.approx(energy_eV_per_atom, abs=1e-9)
+    assert balanced(composition.reduced_composition, stability.decomposition)
+
+
+@settings(deadline=None, max_examples=100)
+@given(systems())
+def test_reactions_balance(system):
+    stability = assess(*system)
+    for reaction in (stability.reduction_reaction, stability.oxidation_reaction):
+        if reaction == "K+ + e- -> K":
+            continue
+        left, right = (side_of(text) for text in reaction.split(" -> "))
+        for element in left.elements + right.elements:
+            assert left[element] == pytest.approx(right[element], rel=1e-3, abs=1e-2)
+
+
+@settings(deadline=None, max_examples=60)
+@given(systems(), st.integers(2, 9), st.randoms(use_true_random=False))
+def test_amounts_and_order_do_not_matter(system, scale, random):
+    energies_eV, formula, energy_eV_per_atom = system
+    shuffled = list(energies_eV.items())
+    random.shuffle(shuffled)
+    one = assess(*system)
+    other = assess_stability(
+        Composition(formula) * scale, energy_eV_per_atom, INVENTED, snapshot(dict(shuffled)), "K"
+    )
+    for field in ("reduction_limit_V", "oxidation_limit_V", "energy_below_competitors_eV_per_atom"):
+        assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-6)
+    assert other.window_of == one.window_of
+
+
+@settings(deadline=None, max_examples=60)
+@given(systems(), st.floats(0.01, 1.0))
+def test_a_more_stable_candidate_has_a_wider_window(system, gain_eV_per_atom):
+    energies_eV, formula, energy_eV_per_atom = system
+    before = assess(*system)
+    assume(before.energy_below_competitors_eV_per_atom > 0.001)
+    after = assess(energies_eV, formula, energy_eV_per_atom - gain_eV_per_atom)
+    assert after.reduction_limit_V <= before.reduction_limit_V + 1e-9
+    assert after.oxidation_limit_V > before.oxidation_limit_V
+
+
+def balanced(composition, amounts):
+    total = side_of(" + ".join(f"{n} {formula}" for formula, n in amounts.items()))
+    return all(total[e] == pytest.approx(composition[e], abs=1e-4) for e in composition)
+
+
+def side_of(text):
+    total = Composition()
+    for term in text.split(" + "):
+        amount, formula = re.fullmatch(r"(?:([\d.e+-]+) )?([\w()]+)", term).groups()
+        total += Composition(formula) * float(amount or 1)
+    return total
