@@ -78,7 +78,8 @@ class DynamicsSettings(Settings):
         if self.production_ps * 1000 < 20 * self.frame_interval_fs:
             raise ValueError(
                 f"production_ps={self.production_ps:g} gives fewer than 20 frames at "
-                f"frame_interval_fs={self.frame_interval_fs:g}; lengthen the one or shorten the other"
+                f"frame_interval_fs={self.frame_interval_fs:g}; lengthen the one or shorten the "
+                "other"
             )
         if len(set(self.temperatures_K)) < len(self.temperatures_K):
             raise ValueError(f"temperatures_K={list(self.temperatures_K)} names one twice")

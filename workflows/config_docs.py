@@ -81,7 +81,8 @@ def _inside(schema: Schema, step: str | int) -> Schema | None:
 
 def _kind(schema: Schema) -> str:
     if values := choices(schema):
-        return ", ".join(json.dumps(value, ensure_ascii=False) for value in values)
+        *others, last = [json.dumps(value, ensure_ascii=False) for value in values]
+        return f"{', '.join(others)} or {last}" if others else last
     match schema.get("type"):
         case "number":
             return f"a number{_range(schema)}"
@@ -112,7 +113,9 @@ def _range(schema: Schema) -> str:
 
 def _list_kind(schema: Schema) -> str:
     if places := schema.get("prefixItems"):
-        return f"a list of {len(places)}: {', '.join(map(allowed, places))}"
+        kinds = list(dict.fromkeys(map(allowed, places)))
+        each = f", each {kinds[0]}" if len(kinds) == 1 else f": {', '.join(map(allowed, places))}"
+        return f"a list of {len(places)}{each}"
     at_least = f" of at least {schema['minItems']}" if "minItems" in schema else ""
     return f"a list{at_least}, each {allowed(schema.get('items') or {})}"
 
@@ -125,18 +128,39 @@ def default_yaml() -> str:
 def _block(schema: Schema, values: dict[str, Any], indent: str) -> Iterator[str]:
     """Lines of a block: each key under its comment, nested blocks indented."""
     for key, field in schema["properties"].items():
-        required = key in schema.get("required", [])
-        value = values.get(key, field.get("default", next(iter(field.get("examples", [])), None)))
-        branch = next(_branches(field)) if "$ref" in field else field
+        branch = next(_branches(field))
         about = field.get("description") or branch.get("description", "").partition("\n")[0]
+        item = next(_branches(branch.get("items") or {}))
         if "properties" in branch:
             yield from _comment([about], indent)
             yield f"{indent}{key}:"
-            yield from _block(branch, value or {}, indent + _INDENT)
+            yield from _block(branch, values.get(key, field.get("default", {})), indent + _INDENT)
+        elif "properties" in item:
+            yield from _comment([about, "a list of blocks"], indent)
+            yield from _list_of_blocks(key, item, indent)
         else:
-            yield from _comment([about, allowed(field), *["required"] * required], indent)
+            required = ["required"] if key in schema.get("required", []) else []
+            value = values.get(key, field.get("default", _example(field) or "..."))
+            yield from _comment([about, allowed(field), *required], indent)
             yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"
             yield ""
+
+
+def _list_of_blocks(key: str, item: Schema, indent: str) -> Iterator[str]:
+    """One example block, behind `#` where a required key has no example that would run."""
+    inside = indent + 2 * _INDENT
+    block = list(_block(item, {}, inside))
+    required = [item["properties"][name] for name in item.get("required", [])]
+    if all(_example(field) is not None for field in required):
+        yield from (f"{indent}{key}:", f"{indent}{_INDENT}-", *block)
+    else:
+        yield from (f"{indent}{key}: []", f"{indent}# -")
+        yield from (f"{indent}#   {line.removeprefix(inside)}".rstrip() for line in block[:-1])
+        yield ""
+
+
+def _example(field: Schema) -> Any:
+    return next(iter(field.get("examples", [])), None)
 
 
 def _comment(parts: list[str], indent: str) -> list[str]:

@@ -6,13 +6,20 @@ from dataclasses import asdict
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.core import Lattice, Structure
 
 from workflows.config_docs import allowed, default_yaml, schema_at
-from workflows.config_file import ConfigError, load_campaign, results_folder
+from workflows.config_file import ConfigError, load_campaign, read_structures, results_folder
 
 VALID = """\
 name: demo
-candidates: {}
+candidates:
+  families:
+    - prototype: k2ptcl6
+      mobile_ions: [K]
+      framework: [Ta]
+      anions: [Cl]
+      mobile_filling: [1]
 """
 CANDIDATES = allowed(schema_at(["candidates"]))
 N_LINES = VALID.count("\n")
@@ -93,7 +100,7 @@ def test_a_byte_order_mark_is_no_problem(campaign):
         (
             "store: {backend: mongo}",
             1,
-            'store.backend: found "mongo"; did you mean mongodb? allowed: "sqlite", "mongodb"',
+            'store.backend: found "mongo"; did you mean mongodb? allowed: "sqlite" or "mongodb"',
         ),
         (
             "dynamics:\n  temperatures_K:\n    - 600\n    - -800",
@@ -202,10 +209,79 @@ def test_one_problem_is_named_with_line_key_and_what_is_allowed(message, text, l
     assert len(lines) == 2
 
 
-def test_a_key_of_another_block_is_sent_home(message):
-    assert "line 3, timestep_fs: unknown key; did you mean dynamics.timestep_fs?" in message(
-        "timestep_fs: 2"
+@pytest.mark.parametrize(
+    ("old", "new", "line", "problem"),
+    [
+        (
+            "[Ta]",
+            "[Ta, Tq]",
+            6,
+            'candidates.families[0].framework[1]: "Tq" is no element symbol; did you mean',
+        ),
+        (
+            "[Cl]",
+            "[Cl, O]",
+            7,
+            'candidates.families[0].anions[1]: found "O"; allowed: "F", "Cl", "Br" or "I"',
+        ),
+        (
+            "[1]",
+            "[1, 1.5]",
+            8,
+            "candidates.families[0].mobile_filling[1]: found 1.5; allowed: a number > 0 and <= 1",
+        ),
+        (
+            "[1]",
+            "[1]\n      supercell: [1, 2]",
+            9,
+            "candidates.families[0].supercell: found a list of 2; "
+            "allowed: a list of 3, each a whole number > 0",
+        ),
+        (
+            "[1]",
+            "[1]\n      supercell: [1, 2, 0]",
+            9,
+            "candidates.families[0].supercell[2]: found 0; allowed: a whole number > 0",
+        ),
+        (
+            "[1]",
+            "[1]\n      oxidation_states: {Nb: [5]}",
+            9,
+            "candidates.families[0].oxidation_states: oxidation_states names Nb, which the",
+        ),
+        (
+            "[1]",
+            "[1]\n      oxidation_states: {Ta: [5, '4'], Tantalum: [3]}",
+            9,
+            'candidates.families[0].oxidation_states.Ta[1]: found "4"; allowed: a whole number > 0',
+        ),
+        (
+            "      anions: [Cl]\n",
+            "",
+            4,
+            "candidates.families[0].anions: required key is missing; "
+            'needed: a list of at least 1, each "F", "Cl", "Br" or "I"',
+        ),
+    ],
+)
+def test_problems_of_a_family(message, old, new, line, problem):
+    assert f"\n  line {line}, {problem}" in message("", valid=VALID.replace(old, new))
+
+
+def test_symbols_that_yaml_1_1_took_for_truth(campaign):
+    config = load_campaign(campaign("", valid=VALID.replace("[Ta]", "[Y, No, N]")))
+    assert config.candidates.families[0].framework == ("Y", "No", "N")
+
+
+def test_nothing_to_screen(message):
+    assert message("name: a\ncandidates:\n  files: []\n", valid="").endswith(
+        "line 3, candidates.files: families and files are both empty; name at least one of either"
     )
+
+
+def test_a_key_of_another_block_is_sent_home(message):
+    expected = f"line {N_LINES + 1}, timestep_fs: unknown key; did you mean dynamics.timestep_fs?"
+    assert expected in message("timestep_fs: 2")
 
 
 def test_a_missing_required_key(message):
@@ -245,7 +321,8 @@ def test_all_problems_come_in_one_message_by_line(message):
         ("name: a\nb: \x07", "line 2, column 4: not YAML: character"),
         ("name: *nobody", "line 1, column 7: not YAML: found undefined alias 'nobody'"),
         ("name: a\n---\nname: b", "line 2, column 1: not YAML: expected a single document"),
-        ("%YAML 9.9\n---\nname: a", "my.yaml: not YAML: KeyError: (9, 9)"),
+        ("%YAML 9.9\n---\nname: a", "line 1, column 1: not YAML: found incompatible YAML document"),
+        ("name:\n%YAML 9.9\n---\n a: 1", "my.yaml: not YAML: KeyError"),
         ("", "my.yaml: is empty; `halideflow schema --defaults` prints one to start from"),
         ("# only a comment\n", "my.yaml: is empty"),
         ("[1, 2]", "my.yaml: found a list of 2; needed: keys and values"),
@@ -332,3 +409,47 @@ def test_results_folder(tmp_path, campaign):
     assert results_folder(tmp_path / "my.yaml", config) == tmp_path / ".." / "out"
     config = load_campaign(campaign("results_dir: /data/out"))
     assert str(results_folder(tmp_path / "my.yaml", config)) == "/data/out"
+
+
+FILES = """\
+name: demo
+candidates:
+  files:
+    - {path: structures/salt.cif, mobile_ion: Na}
+    - path: gone.cif
+      mobile_ion: Na
+    - {path: broken.cif, mobile_ion: Na}
+    - {path: structures, mobile_ion: Na}
+"""
+
+
+def test_structures_are_read_relative_to_the_campaign(tmp_path, campaign, monkeypatch):
+    (tmp_path / "structures").mkdir()
+    salt = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3]
+    )
+    salt.to(str(tmp_path / "structures" / "salt.cif"))
+    path = campaign("", valid="".join(FILES.splitlines(keepends=True)[:4]))
+    monkeypatch.chdir("/")
+    structures = read_structures(load_campaign(path), path)
+    assert list(structures) == ["structures/salt.cif"]
+    assert structures["structures/salt.cif"].composition == salt.composition
+
+
+def test_structures_that_cannot_be_read(tmp_path, campaign):
+    (tmp_path / "structures").mkdir()
+    (tmp_path / "broken.cif").write_text("data_nothing\n", encoding="utf-8")
+    path = campaign("", valid=FILES)
+    with pytest.raises(ConfigError) as caught:
+        read_structures(load_campaign(path), path)
+    relative = "no such file or directory; paths are relative to the campaign file"
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"{path}: 4 problems"
+    assert lines[1:3] == [
+        f'  line 4, candidates.files[0].path: found "structures/salt.cif"; {relative}',
+        f'  line 5, candidates.files[1].path: found "gone.cif"; {relative}',
+    ]
+    assert lines[3].startswith(
+        '  line 7, candidates.files[2].path: found "broken.cif"; cannot be read as a structure: '
+    )
+    assert lines[4].startswith('  line 8, candidates.files[3].path: found "structures"; ')
