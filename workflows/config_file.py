@@ -42,8 +42,12 @@ def load_campaign(path: Path) -> CampaignConfig:
 
 
 def results_folder(config_path: Path, config: CampaignConfig) -> Path:
-    """Folder of the results: `results_dir`, else the file's name without its ending, beside it."""
-    return config_path.parent / Path(config.results_dir or config_path.stem).expanduser()
+    """Folder of the results: `results_dir`, else the file's name without its ending, beside it.
+
+    A file without an ending has its results in a folder ending in `-results`.
+    """
+    default = config_path.stem if config_path.suffix else f"{config_path.name}-results"
+    return config_path.parent / Path(config.results_dir or default).expanduser()
 
 
 def read_structures(config: CampaignConfig, config_path: Path) -> dict[str, Structure]:

@@ -405,6 +405,7 @@ def _accepted_or_refused(tmp_path_factory, content):
 def test_results_folder(tmp_path, campaign):
     config = load_campaign(campaign(""))
     assert results_folder(tmp_path / "my.yaml", config) == tmp_path / "my"
+    assert results_folder(tmp_path / "my", config) == tmp_path / "my-results"
     config = load_campaign(campaign("results_dir: ../out"))
     assert results_folder(tmp_path / "my.yaml", config) == tmp_path / ".." / "out"
     config = load_campaign(campaign("results_dir: /data/out"))
