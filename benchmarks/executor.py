@@ -1,4 +1,4 @@
-"""200 two-atom CHGNet relaxations: our executor over two warm workers against jobflow's run_locally.
+"""200 two-atom CHGNet relaxations: two warm workers of ours against jobflow's run_locally.
 
 Both run the same jobs, write to the same kind of store and are warm (one relaxation each before the
 clock starts). What counts is wall time: two workers cannot need less CPU time than one process.
@@ -31,7 +31,9 @@ def relaxations(number: int, offset_A: float = 0.0) -> Flow:
     jobs = []
     for i in range(number):
         cation, anion = ("Li", "Na", "K")[i % 3], ("F", "Cl", "Br", "I")[i // 3 % 4]
-        a = {"Li": 5.1, "Na": 5.6, "K": 6.3}[cation] + {"F": -1, "Cl": 0, "Br": 0.35, "I": 0.8}[anion]
+        a = {"Li": 5.1, "Na": 5.6, "K": 6.3}[cation] + {"F": -1, "Cl": 0, "Br": 0.35, "I": 0.8}[
+            anion
+        ]
         lattice = Lattice.cubic(a * (0.97 + 0.06 * i / number) + offset_A)
         cell = Structure.from_spacegroup("Fm-3m", lattice, [cation, anion], [[0] * 3, [0.5] * 3])
         jobs.append(maker.make(cell.get_primitive_structure(), cation, {"candidate": str(i)}))

@@ -2,7 +2,7 @@
 
 ScreeningError                 code: SCREENING
 ├── InvalidInput               INVALID_INPUT        the user's input cannot be used
-├── UnusableStructure          UNUSABLE_STRUCTURE   overlapping atoms, NaN coordinates, no mobile ion
+├── UnusableStructure          UNUSABLE_STRUCTURE   overlapping atoms, NaN, no mobile ion
 ├── EngineFailure              ENGINE_FAILURE       the energy engine gave no usable answer
 │   ├── EnergyNotFinite        ENERGY_NOT_FINITE    NaN or infinite energy, force or stress
 │   ├── NotConverged           NOT_CONVERGED        a relaxation that used up its steps

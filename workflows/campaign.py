@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jobflow import Flow, Job, OnMissing, Response, job
+from jobflow import Flow, Response, job
 from pydantic import Field
 
 from screening.candidates import enumerate_candidates
@@ -26,7 +26,7 @@ from workflows.stages.transport import TransportMaker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
 from workflows.config import CampaignConfig
 
@@ -99,7 +99,7 @@ def candidate_flow(candidate: Candidate, config: CampaignConfig) -> tuple[Flow, 
 
 
 @job(name="enumerate", output_schema=EnumerationDocument)
-def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure]) -> Response:
+def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure]) -> Response[Any]:
     """All candidates, each with its flow."""
     enumeration = enumerate_candidates(config.candidates, structures)
     chains = [candidate_flow(candidate, config) for candidate in enumeration.candidates]
@@ -112,7 +112,7 @@ def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure])
     )
 
 
-@job(name="rank", output_schema=Ranking, config={"on_missing_references": OnMissing.NONE})
+@job(name="rank", output_schema=Ranking)
 def rank_campaign(
     enumeration: EnumerationDocument, campaign: str, engine: str, gates: Gates
 ) -> Ranking:

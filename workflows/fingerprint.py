@@ -14,6 +14,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from jobflow import OnMissing
 from monty.json import jsanitize
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ def fingerprint(stage: str, version: int, inputs: Any) -> str:
 
 
 def identify(job: Job, stage: str, version: int, inputs: Any, labels: dict[str, str]) -> Job:
-    """Name `job` by its inputs: uuid, fingerprint and labels go into its metadata."""
+    """Name `job` by its inputs: uuid, fingerprint and labels go into its metadata.
+
+    A stage is run even if a job before it left no output (it gets None and says so in its answer),
+    so that a candidate that fails blocks nothing, whatever runs the graph.
+    """
+    job.config.on_missing_references = OnMissing.NONE
     digest = fingerprint(stage, version, inputs)
     job.set_uuid(str(uuid.UUID(digest[:32])))
     job.metadata = {**labels, "stage": stage, "fingerprint": digest}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
     from workflows.config import DynamicsSettings
 
@@ -123,7 +123,9 @@ def _seed(structure: Structure, temperature_K: float, seed: int) -> int:
 
 
 def _start(atoms: Atoms, temperature_K: float, settings: DynamicsSettings, seed: int) -> _Run:
-    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature_K, rng=np.random.default_rng(seed))
+    MaxwellBoltzmannDistribution(
+        atoms, temperature_K=temperature_K, rng=np.random.default_rng(seed)
+    )
     Stationary(atoms)
     integrator = NoseHooverChainNVT(
         atoms,

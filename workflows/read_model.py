@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from workflows.config import CampaignConfig
     from workflows.results import ResultsFolder
 
-STAGES = ("enumerate", "relax", "stability", "transport", "dynamics", "fit", "rank")
+STAGES = ("enumerate", "relax", "stability", "dynamics", "transport", "rank")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class CampaignResults:
         entries = self._entries()
         states: dict[str, StageDocument] = {}
         running: set[str | None] = set()
-        for job in self.jobs("stage in ('relax', 'stability', 'transport', 'dynamics', 'fit')"):
+        for job in self.jobs("stage in ('relax', 'stability', 'transport', 'dynamics')"):
             if job.state in ("waiting", "running"):
                 states.pop(job.uuid, None)
                 if job.state == "running":

@@ -1,9 +1,9 @@
 """The results folder of a campaign: where everything lies, and who may write.
 
-    campaign.yaml     the config of the last run, as it was read
-    results.sqlite    documents, job states, runs
-    arrays/           trajectories, one .npz each
-    work/             working folders of unfinished and failed jobs
+campaign.yaml     the config of the last run, as it was read
+results.sqlite    documents, job states, runs
+arrays/           trajectories, one .npz each
+work/             working folders of unfinished and failed jobs
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from workflows.config import StoreSettings
 
-PASSWORD_VARIABLE = "HALIDEFLOW_MONGO_PASSWORD"
+PASSWORD_VARIABLE = "HALIDEFLOW_MONGO_PASSWORD"  # noqa: S105  a name, not a password
 
 
 @dataclass(frozen=True)

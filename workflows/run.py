@@ -15,7 +15,7 @@ from workflows.execution.local import JobEvent, LocalExecutor, Summary
 from workflows.results import ResultsFolder
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
     from workflows.config import CampaignConfig
 

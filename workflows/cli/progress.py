@@ -24,7 +24,7 @@ SHOWN = {
     "relax": "relax",
     "stability": "stability",
     "dynamics": "dynamics",
-    "fit": "diffusivity",
+    "transport": "diffusivity",
     "rank": "rank",
 }
 _FINISHED = ("done", "rejected", "failed", "skipped")

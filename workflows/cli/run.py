@@ -36,7 +36,7 @@ def run(
 
     started_s = time.monotonic()
     config = load_campaign(campaign)
-    structures = read_structures(config, campaign.parent)
+    structures = read_structures(config, campaign)
     folder = ResultsFolder(results_folder(campaign, config))
     console = Console(stderr=True)
     console.print(f"{config.name}: results go to {folder.path}", highlight=False, soft_wrap=True)

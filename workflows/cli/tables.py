@@ -177,7 +177,9 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
 
 
 def _section(title: str, entries: dict[str, str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", show_header=False, box=None
+    )
     for name, value in entries.items():
         if value:
             table.add_row(f"[dim]{name}[/dim]", Text(value))

@@ -9,7 +9,7 @@ from workflows.engines import chgnet
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
     from screening.documents import EnergyConvention, Relaxation
     from workflows.config import EngineSettings, RelaxSettings

@@ -5,8 +5,10 @@ Reference: Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-02
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import io
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -18,7 +20,7 @@ from screening.errors import EnergyNotFinite, NotConverged
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
     from workflows.config import RelaxSettings
 
@@ -61,7 +63,8 @@ class ChgnetEngine:
         from chgnet.model import CHGNet
 
         torch.set_num_threads(1)  # processes, not threads, share the cores
-        return CHGNet.load(model_name=self.model, verbose=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints even where asked not to
+            return CHGNet.load(model_name=self.model, verbose=False)
 
     def calculator(self) -> Calculator:
         """Energies and forces; neither stress nor magnetic moments, which NVT does not ask for."""
@@ -116,4 +119,5 @@ def _guarded_calculator(network: Any, task: str) -> Calculator:
                     )
             self.results["energy"] = self.results["free_energy"] = float(self.results["energy"])
 
-    return GuardedCalculator(network, on_isolated_atoms="error")
+    with contextlib.redirect_stdout(io.StringIO()):
+        return GuardedCalculator(network, on_isolated_atoms="error")

@@ -181,9 +181,7 @@ class JobTable:
         ]
         with self._transaction():
             self._adopt([row.key for row in rows], run)
-        return [
-            replace(row, state="waiting") if row.state == "running" else row for row in rows
-        ]
+        return [replace(row, state="waiting") if row.state == "running" else row for row in rows]
 
     def row(self, key: Key) -> JobRow:
         """One job."""

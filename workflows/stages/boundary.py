@@ -43,14 +43,3 @@ def failure_of(error: BaseException) -> Failure:
         code, message = "UNEXPECTED", f"{type(error).__name__}: {message}"
     lines = "".join(traceback.format_exception(error)).splitlines()
     return Failure(code=code, message=message, log_tail="\n".join(lines[-LOG_TAIL_LINES:]))
-
-
-def skipped(document: type[D], upstream: StageDocument | None, **fields: Any) -> D | None:
-    """A `skipped` document if `upstream` gives nothing to work on, None if it does.
-
-    An upstream of None is a job that ended without an answer, for instance because its process
-    was killed each time it was tried.
-    """
-    if upstream is not None and upstream.state == "done":
-        return None
-    return document(state="skipped", **fields)

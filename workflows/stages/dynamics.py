@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobflow import Job, Maker, OnMissing, OutputReference, job
+from jobflow import Job, Maker, OutputReference, job
 
 from screening.documents import DynamicsDocument, MolecularDynamics, RelaxDocument
 from screening.transport.trajectory import Trajectory
@@ -13,7 +13,7 @@ from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention, load_engine
 from workflows.fingerprint import identify
 from workflows.molecular_dynamics import run_molecular_dynamics
-from workflows.stages.boundary import answer, skipped
+from workflows.stages.boundary import answer
 
 VERSION = 1
 
@@ -49,7 +49,6 @@ class DynamicsMaker(Maker):
     name="dynamics",
     output_schema=DynamicsDocument,
     data=[Trajectory],
-    config={"on_missing_references": OnMissing.NONE},
 )
 def dynamics(
     relaxed: RelaxDocument | None,
@@ -58,13 +57,13 @@ def dynamics(
     settings: DynamicsSettings,
 ) -> DynamicsDocument:
     """Heat, equilibrate, produce; goes on from the checkpoint in the working directory."""
-    if nothing := skipped(DynamicsDocument, relaxed, temperature_K=temperature_K):
-        return nothing
+    if relaxed is None or (relaxation := relaxed.result) is None:
+        return DynamicsDocument(state="skipped", temperature_K=temperature_K)
 
     def compute() -> MolecularDynamics:
         loaded = load_engine(engine)
         return run_molecular_dynamics(
-            relaxed.result.structure,
+            relaxation.structure,
             loaded.calculator(),
             loaded.convention,
             temperature_K,

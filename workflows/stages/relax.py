@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobflow import Job, Maker, job
-from pymatgen.core import Structure
+from pymatgen.core.structure import Structure
 
 from screening.documents import Relaxation, RelaxDocument
 from screening.structures import check_structure

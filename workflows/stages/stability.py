@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobflow import Job, Maker, OnMissing, OutputReference, job
+from jobflow import Job, Maker, OutputReference, job
 
 from screening.documents import RelaxDocument, Stability, StabilityDocument
 from screening.stability.assessment import assess_stability
 from screening.stability.references import ReferencePhases
 from workflows.config import StabilitySettings
 from workflows.fingerprint import identify
-from workflows.stages.boundary import answer, skipped
+from workflows.stages.boundary import answer
 
 VERSION = 1
 
@@ -38,20 +38,19 @@ class StabilityMaker(Maker):
 @job(
     name="stability",
     output_schema=StabilityDocument,
-    config={"on_missing_references": OnMissing.NONE},
 )
 def stability(
     relaxed: RelaxDocument | None, mobile_ion: str, settings: StabilitySettings
 ) -> StabilityDocument:
     """Energy above hull, decomposition and window against the alkali metal."""
-    if nothing := skipped(StabilityDocument, relaxed):
-        return nothing
+    if relaxed is None or (relaxation := relaxed.result) is None:
+        return StabilityDocument(state="skipped")
 
     def compute() -> Stability:
         return assess_stability(
-            relaxed.result.structure.composition,
-            relaxed.result.energy_eV_per_atom,
-            relaxed.result.convention,
+            relaxation.structure.composition,
+            relaxation.energy_eV_per_atom,
+            relaxation.convention,
             ReferencePhases.load(settings.references),
             mobile_ion,
         )

@@ -1,17 +1,17 @@
-"""From a stable candidate to its diffusivity: the gate before the costly part, and the fit after."""
+"""From a stable candidate to its diffusivity: the gate before the costly part, the fit after."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from jobflow import Flow, Job, Maker, OnMissing, OutputReference, Response, job
+from jobflow import CURRENT_JOB, Flow, Job, Maker, OnMissing, OutputReference, Response, job
 
 from screening.documents import (
     DynamicsDocument,
     Failure,
     RelaxDocument,
     StabilityDocument,
-    Transport,
     TransportDocument,
 )
 from screening.gates import Gates
@@ -20,11 +20,10 @@ from screening.transport.analysis import analyse_transport
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify
-from workflows.stages.boundary import answer, skipped
+from workflows.stages.boundary import answer
 from workflows.stages.dynamics import DynamicsMaker
 
 VERSION = 1
-FIT_VERSION = 1
 
 
 @dataclass
@@ -52,7 +51,14 @@ class TransportMaker(Maker):
             transport(relaxed.uuid, relaxed, stable, mobile_ion, self, labels),
             self.name,
             VERSION,
-            [relaxed, stable, mobile_ion, engine_convention(self.engine), self.settings, self.gates],
+            [
+                relaxed,
+                stable,
+                mobile_ion,
+                engine_convention(self.engine),
+                self.settings,
+                self.gates,
+            ],
             labels,
         )
 
@@ -60,21 +66,14 @@ class TransportMaker(Maker):
         """One dynamics job a temperature, then the fit over all of them."""
         maker = DynamicsMaker(self.engine, self.settings)
         runs = [maker.make(relaxed, t, labels) for t in self.settings.temperatures_K]
-        outputs = [run.output for run in runs]
-        fitted = identify(
-            fit(relaxed, outputs, mobile_ion),
-            "fit",
-            FIT_VERSION,
-            [relaxed, outputs, mobile_ion],
-            labels,
-        )
-        return Flow([*runs, fitted], output=fitted.output, name=self.name)
+        fitted = fit([run.output for run in runs], list(self.settings.temperatures_K), mobile_ion)
+        _continue_current_job(fitted)
+        return Flow([*runs, fitted], name=self.name)
 
 
 @job(
     name="transport",
     output_schema=TransportDocument,
-    config={"on_missing_references": OnMissing.NONE},
 )
 def transport(
     relaxed_uuid: str,
@@ -83,11 +82,10 @@ def transport(
     mobile_ion: str,
     maker: TransportMaker,
     labels: dict[str, str],
-) -> TransportDocument | Response:
+) -> TransportDocument | Response[Any]:
     """Ask the gates; go on with `maker.measure` if all are passed."""
-    nothing = skipped(TransportDocument, relaxed) or skipped(TransportDocument, stable)
-    if nothing:
-        return nothing
+    if relaxed is None or relaxed.result is None or stable is None or stable.result is None:
+        return TransportDocument(state="skipped")
     rejection = maker.gates.first_broken(gate_values(relaxed.result, stable.result))
     if rejection:
         return TransportDocument(state="rejected", rejection=rejection)
@@ -96,12 +94,11 @@ def transport(
 
 
 @job(
-    name="fit",
+    name="transport",
     output_schema=TransportDocument,
-    config={"on_missing_references": OnMissing.NONE},
 )
 def fit(
-    relaxed: RelaxDocument, runs: list[DynamicsDocument | None], mobile_ion: str
+    runs: list[DynamicsDocument | None], temperatures_K: list[float], mobile_ion: str
 ) -> TransportDocument:
     """Diffusivity at each temperature and the Arrhenius law over them.
 
@@ -109,18 +106,26 @@ def fit(
     """
     lost = Failure(code="LOST", message="the process that ran it died each time it was tried")
     failures = {
-        f"{run.temperature_K:g}" if run else f"run {number}": (run.failure if run else lost) or lost
-        for number, run in enumerate(runs, start=1)
+        f"{temperature_K:g}": run.failure if run and run.failure else lost
+        for run, temperature_K in zip(runs, temperatures_K, strict=True)
         if run is None or run.result is None
     }
-    results = [run.result for run in runs if run is not None and run.result is not None]
-    if not results:
-        first = next(iter(failures.values()))
-        return TransportDocument(state="failed", failure=first)
+    trajectories = [run.result.trajectory for run in runs if run and run.result]
+    if not trajectories:
+        return TransportDocument(state="failed", failure=next(iter(failures.values())))
+    return answer(
+        TransportDocument,
+        lambda: analyse_transport(trajectories, mobile_ion, failures=failures),
+    )
 
-    def compute() -> Transport:
-        return analyse_transport(
-            [result.trajectory for result in results], mobile_ion, failures=failures
-        )
 
-    return answer(TransportDocument, compute)
+def _continue_current_job(following: Job) -> None:
+    """Make `following` the next part of the job that is running: same uuid, next index.
+
+    jobflow does this by itself where one job replaces another, but not inside a flow.
+    """
+    current = CURRENT_JOB.job
+    following.set_uuid(current.uuid)
+    following.index = current.index + 1
+    following.metadata = dict(current.metadata)
+    following.config.on_missing_references = OnMissing.NONE

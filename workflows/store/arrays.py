@@ -10,7 +10,6 @@ What a job gives to the store is a blob, and in its `data` there may be npz arch
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -86,13 +85,15 @@ class ArrayFileStore(SqliteStore):
         Raises:
             ValueError: a blob_uuid that cannot name a file.
         """
+        self._table.check_writable()
         blobs = [
             jsanitize(document, allow_bson=True, recursive_msonable=True)
             for document in (docs if isinstance(docs, list) else [docs])
         ]
         before = self._files({"blob_uuid": {"$in": [blob["blob_uuid"] for blob in blobs]}})
         for blob in blobs:
-            blob["data"] = _with_npz(blob.get("data"), self._writer(blob["blob_uuid"]))
+            if "data" in blob:
+                blob["data"] = _with_npz(blob["data"], self._writer(blob["blob_uuid"]))
         super().update(blobs, key)
         self._unlink(before - {name for blob in blobs for name in _files_in(blob)})
 
@@ -147,7 +148,7 @@ def _with_npz(value: Any, convert: Callable[[Any], Any]) -> Any:
         return [_with_npz(part, convert) for part in value]
     if not isinstance(value, dict):
         return value
-    if _NPZ_KEYS <= value.keys():
+    if value.keys() >= _NPZ_KEYS:
         return {**value, "npz": convert(value["npz"])}
     return {key: _with_npz(part, convert) for key, part in value.items()}
 
@@ -159,14 +160,18 @@ def _files_in(blob: Document) -> list[str]:
 
 
 def _is_file(npz: Any) -> bool:
-    return isinstance(npz, dict) and npz.keys() == {"file"}
+    """Whether this is what `_writer` left: no other file is ever read or removed."""
+    if not isinstance(npz, dict) or npz.keys() != {"file"}:
+        return False
+    name = npz["file"]
+    return isinstance(name, str) and name.endswith(".npz") and name == Path(name).name
 
 
 def _archive(npz: Any) -> bytes | None:
     """The archive in a base64 string, None if there is none."""
     try:
         archive = base64.b64decode(npz, validate=True) if isinstance(npz, str) else b""
-    except binascii.Error:
+    except ValueError:
         return None
     return archive if archive.startswith(_ZIP_MAGIC) else None
 

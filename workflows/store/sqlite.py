@@ -206,7 +206,11 @@ class SqliteStore(Store):  # type: ignore[misc]
         def values(document: Document) -> list[Any]:
             return [get(document, key) for key in keys]
 
-        documents.sort(key=lambda document: BsonComparable(values(document)))
+        def place(document: Document) -> BsonComparable:
+            found = values(document)  # True is 1, so that equal values are neighbours
+            return BsonComparable([int(v) if isinstance(v, bool) else v for v in found])
+
+        documents.sort(key=place)
         for found, group in groupby(documents, key=values):
             labels: Document = {}
             for key, value in zip(keys, found, strict=True):

@@ -77,11 +77,15 @@ class Table:
             self._connections[owner] = self._open()
         return self._connections[owner]
 
+    def check_writable(self) -> None:
+        """Raise StoreError if this was opened to be read only."""
+        if self.read_only:
+            raise StoreError(f"{self.path} was opened to be read only")
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and nobody else writes meanwhile."""
-        if self.read_only:
-            raise StoreError(f"{self.path} was opened to be read only")
+        self.check_writable()
         connection = self.connection
         connection.execute("begin immediate")
         try:

@@ -21,10 +21,10 @@ class Machine:
         self.events = []
 
     def run(self, flow, n_workers=2, **options):
-        executor = LocalExecutor(
+        with LocalExecutor(
             self.table, self.store, self.folder / "work", n_workers, on_event=self.events.append
-        )
-        return executor.run(flow, **options)
+        ) as executor:
+            return executor.run(flow, **options)
 
     def states(self):
         return dict(self.table.select("select state, count(*) from jobs group by state"))
