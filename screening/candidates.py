@@ -221,8 +221,10 @@ def _family_hosts(family: Family) -> tuple[list[_Host], list[LeftOut]]:
                 source=prototype.source,
                 mobile_ion=composition.species["mobile"].symbol,
                 structure=structure,
-                charges=[site.specie.oxi_state for site in structure],
-                sites=np.flatnonzero(np.array(structure.site_properties["role"]) == "mobile"),
+                charges=[float(site.specie.oxi_state or 0) for site in structure],
+                sites=[
+                    i for i, site in enumerate(structure) if site.properties["role"] == "mobile"
+                ],
                 n_filled=composition.n_filled,
                 max_orderings=family.max_orderings,
             )
@@ -276,7 +278,7 @@ def _file_host(file: StructureFile, structures: Mapping[str, Structure]) -> _Hos
 
 
 def _guessed_charges(structure: Structure, n_vacancies: int, mobile_ion: str) -> list[float]:
-    """Pymatgen's likeliest charges of a user's structure; all 0 where there is no choice to make."""
+    """The likeliest charges of a user's structure; all 0 where nothing is to be ordered."""
     symbols = [site.species.elements[0].symbol for site in structure]
     amounts = {symbol: symbols.count(symbol) for symbol in symbols}
     if not n_vacancies:
@@ -345,4 +347,4 @@ def _plain_formula(composition: Composition) -> str:
     """Reduced formula without brackets."""
     amounts = composition.reduced_composition.items()
     by_electronegativity = sorted(amounts, key=lambda item: (item[0].X, item[0].symbol))
-    return "".join(f"{el.symbol}{n if n > 1 else ''}" for el, n in by_electronegativity)
+    return "".join(f"{el.symbol}{int(n) if n > 1 else ''}" for el, n in by_electronegativity)
