@@ -157,7 +157,9 @@ class MolecularDynamics(Document):
     seed: int
     convention: EnergyConvention
     # pydantic would take a dataclass apart field by field; monty's form keeps the arrays together
-    trajectory: Annotated[Trajectory, PlainSerializer(Trajectory.as_dict, return_type=dict[str, Any])]
+    trajectory: Annotated[
+        Trajectory, PlainSerializer(Trajectory.as_dict, return_type=dict[str, Any])
+    ]
 
 
 class DynamicsDocument(StageDocument):

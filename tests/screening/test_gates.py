@@ -37,9 +37,10 @@ def test_the_first_gate_in_order_is_named():
 
 @pytest.mark.parametrize("value", [None])
 def test_nobody_is_rejected_for_what_is_unknown(value):
-    assert Gates(min_conductivity_300K_S_cm=1e-3).first_broken(
-        {"conductivity_300K_S_cm": value}
-    ) is None
+    assert (
+        Gates(min_conductivity_300K_S_cm=1e-3).first_broken({"conductivity_300K_S_cm": value})
+        is None
+    )
 
 
 def test_nan_breaks_a_gate():

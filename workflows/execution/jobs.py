@@ -231,7 +231,8 @@ class JobTable:
             )
             self._connection.execute(
                 "update jobs set state = ?, ended_at = ?, stop_children = ?, stop_flow = ?, "
-                "lost = ?, stored_data = ?, code = ?, message = ?, log_tail = ? where uuid = ? and idx = ?",
+                "lost = ?, stored_data = ?, code = ?, message = ?, log_tail = ? "
+                "where uuid = ? and idx = ?",
                 (
                     outcome.state,
                     now,

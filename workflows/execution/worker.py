@@ -11,7 +11,7 @@ import threading
 import traceback
 from dataclasses import dataclass
 from multiprocessing import parent_process
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -82,7 +82,8 @@ def record_of(job: Job, parents: list[str], kind: SpawnKind | None = None) -> Jo
 
 def records_of(flow: Flow, kind: SpawnKind | None = None) -> tuple[JobRecord, ...]:
     """All jobs of a flow, parents first."""
-    return tuple(record_of(job, parents, kind) for job, parents in flow.iterflow())
+    pairs = flow.iterflow()  # type: ignore[no-untyped-call]
+    return tuple(record_of(job, parents, kind) for job, parents in pairs)
 
 
 def _run(started: Started, store: JobStore) -> Outcome:
@@ -108,13 +109,13 @@ def _run(started: Started, store: JobStore) -> Outcome:
     )
 
 
-def _outcome(response: Response) -> Outcome:
+def _outcome(response: Response[Any]) -> Outcome:
     document = response.output
     spawned = [
         record
         for kind in ("replace", "detour", "addition")
         if (flow := getattr(response, kind)) is not None
-        for record in records_of(flow, kind)  # type: ignore[arg-type]
+        for record in records_of(flow, kind)
     ]
     is_stage = isinstance(document, StageDocument)
     failure = document.failure if is_stage else None

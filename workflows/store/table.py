@@ -1,4 +1,3 @@
-# ruff: noqa: S608 (names of tables and columns are quoted, values are parameters)
 """A table of documents in an SQLite file: connections, transactions, columns and their indexes."""
 
 from __future__ import annotations

@@ -51,6 +51,8 @@ def test_stable_ternary_by_hand():
     # KTaCl6 + 5 K -> 6 KCl + Ta: (24 - 12.32) / 5
     assert stability.reduction_limit_V == pytest.approx(2.336)
     assert stability.reduction_reaction == "KTaCl6 + 5 K -> 6 KCl + Ta"
+    assert stability.oxidation_products == ("Cl2", "TaCl5")
+    assert stability.reduction_products == ("KCl", "Ta")
     assert stability.window_of == "candidate"
     assert len(stability.caveats) == 1
     assert stability.caveats[0].startswith("no reference phase contains Cl, K, Ta together")

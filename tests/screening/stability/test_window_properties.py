@@ -32,8 +32,10 @@ def systems(draw):
     energies_eV = dict.fromkeys(("K", *others), 0.0)
     for counts in compounds:
         energies_eV[formula(counts)] = draw(ENERGY_eV_PER_ATOM) * sum(counts)
-    candidate = draw(amounts.filter(lambda c: c[0] > 0 and all(n > 0 for n in c[1:])))
-    return energies_eV, formula(candidate), draw(ENERGY_eV_PER_ATOM)
+    candidate = formula(draw(amounts.filter(lambda c: c[0] > 0 and all(n > 0 for n in c[1:]))))
+    others_eV = lowest_energy(snapshot(energies_eV), Composition(candidate))
+    height_eV_per_atom = draw(st.floats(-0.2, 0.1))  # near the hull, where windows are decided
+    return energies_eV, candidate, others_eV / atoms(candidate) + height_eV_per_atom
 
 
 def with_candidate(energies_eV, formula, energy_eV_per_atom):
@@ -86,14 +88,28 @@ def test_distance_to_the_hull_agrees_with_linear_programming(system):
 
 @settings(deadline=None, max_examples=100)
 @given(systems())
-def test_reactions_balance(system):
+def test_reactions_balance_and_give_their_potential(system):
     stability = assess(*system)
-    for reaction in (stability.reduction_reaction, stability.oxidation_reaction):
+    everything = with_candidate(*system)
+    unit = Composition(system[1]).reduced_composition
+    for limit_V, reaction, products in (
+        (stability.reduction_limit_V, stability.reduction_reaction, stability.reduction_products),
+        (stability.oxidation_limit_V, stability.oxidation_reaction, stability.oxidation_products),
+    ):
         if reaction == "K+ + e- -> K":
+            assert limit_V == 0
+            assert products == ("K",)
             continue
-        left, right = (side_of(text) for text in reaction.split(" -> "))
-        for element in left.elements + right.elements:
-            assert left[element] == pytest.approx(right[element], rel=1e-3, abs=1e-2)
+        left, right = ([term_of(t) for t in text.split(" + ")] for text in reaction.split(" -> "))
+        for element in unit:
+            assert content(left, element) == pytest.approx(content(right, element), rel=2e-3)
+        assert left[0] == (1.0, unit.reduced_formula)
+        assert {f for _, f in right} - {"K"} == set(products) - {"K"}
+        uptake = sum(n for n, f in left[1:]) - sum(n for n, f in right if f == "K")
+        gain_eV = lowest_energy(everything, unit) - sum(
+            n * lowest_energy(everything, Composition(f)) for n, f in right if f != "K"
+        )
+        assert limit_V == pytest.approx(gain_eV / uptake, rel=0.01, abs=0.02)
 
 
 @settings(deadline=None, max_examples=60)
@@ -123,13 +139,14 @@ def test_a_more_stable_candidate_has_a_wider_window(system, gain_eV_per_atom):
 
 
 def balanced(composition, amounts):
-    total = side_of(" + ".join(f"{n} {formula}" for formula, n in amounts.items()))
-    return all(total[e] == pytest.approx(composition[e], abs=1e-4) for e in composition)
+    terms = [(n, formula) for formula, n in amounts.items()]
+    return all(content(terms, e) == pytest.approx(composition[e], abs=1e-4) for e in composition)
 
 
-def side_of(text):
-    total = Composition()
-    for term in text.split(" + "):
-        amount, formula = re.fullmatch(r"(?:([\d.e+-]+) )?([\w()]+)", term).groups()
-        total += Composition(formula) * float(amount or 1)
-    return total
+def content(terms, element):
+    return sum(n * Composition(formula)[element] for n, formula in terms)
+
+
+def term_of(text):
+    amount, formula = re.fullmatch(r"(?:([\d.e+-]+) )?([\w()]+)", text).groups()
+    return float(amount or 1), formula
