@@ -116,6 +116,12 @@ class RelaxDocument(StageDocument):
     result: Relaxation | None = None
 
 
+class LowestOrdering(Document):
+    """The lowest energy among all orderings of one composition in one host."""
+
+    energy_eV_per_atom: float | None = Field(description="None if no ordering could be relaxed")
+
+
 class Stability(Document):
     """Place on the convex hull and electrochemical stability window."""
 

@@ -18,6 +18,12 @@ class Gates(BaseModel):
     max_volume_change_percent: float | None = Field(
         default=None, gt=0, description="after relaxing: largest |volume change|"
     )
+    max_e_above_lowest_ordering_eV_per_atom: float | None = Field(
+        default=None,
+        ge=0,
+        description="after relaxing all orderings of a composition in a host: highest energy above "
+        "the lowest of them; 0 lets only that one through",
+    )
     max_e_hull_eV_per_atom: float | None = Field(
         default=0.05, ge=0, description="after stability: highest energy above the hull"
     )

@@ -19,6 +19,7 @@ from typing import Any
 from screening.documents import (
     CandidateInfo,
     Diffusivity,
+    LowestOrdering,
     RankedCandidate,
     Relaxation,
     Stability,
@@ -34,11 +35,16 @@ def gate_values(
     relaxation: Relaxation | None = None,
     stability: Stability | None = None,
     transport: Transport | None = None,
+    lowest: LowestOrdering | None = None,
 ) -> dict[str, float | None]:
     """The quantities that gates ask for, as far as they are known."""
     values: dict[str, float | None] = {}
     if relaxation is not None:
         values["volume_change_percent"] = abs(relaxation.volume_change_percent)
+        if lowest is not None and lowest.energy_eV_per_atom is not None:
+            values["e_above_lowest_ordering_eV_per_atom"] = (
+                relaxation.energy_eV_per_atom - lowest.energy_eV_per_atom
+            )
     if stability is not None:
         values["e_hull_eV_per_atom"] = stability.e_hull_eV_per_atom
         values["window_V"] = stability.oxidation_limit_V - stability.reduction_limit_V

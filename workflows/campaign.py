@@ -1,7 +1,8 @@
 """The whole campaign as one jobflow graph.
 
-    enumerate ─▶ [ relax ─▶ stability ─▶ transport (gate) ─▶ dynamics at each T ─▶ fit ] ─▶ rank
-                   one such chain a candidate
+    enumerate ─▶ [ relax ─▶ stability ─▶ transport (gates) ─▶ dynamics at each T ─▶ fit ] ─▶ rank
+                   one such chain a candidate; the orderings of a composition may wait for each
+                   other, if a gate compares them
 
 The enumeration job answers with the candidates' flows (a detour: the ranking waits for them). The
 same graph runs on this machine or on a cluster.
@@ -9,26 +10,29 @@ same graph runs on this machine or on a cluster.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow, Response, job
 from pydantic import Field
 
 from screening.candidates import enumerate_candidates
+from screening.compositions import LeftOut
 from screening.documents import Candidate, CandidateInfo, Document, Ranking
 from screening.gates import Gates
 from screening.ranking import rank, summarise
 from workflows.fingerprint import identify
+from workflows.stages.lowest import LowestOrderingMaker
 from workflows.stages.relax import RelaxMaker
 from workflows.stages.stability import StabilityMaker
 from workflows.stages.transport import TransportMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pymatgen.core.structure import Structure
 
-from workflows.config import CampaignConfig
+    from workflows.config import CampaignConfig
 
 VERSION = 1
 
@@ -46,7 +50,7 @@ class EnumerationDocument(Document):
     """Answer of the enumeration job."""
 
     candidates: tuple[CandidateOutputs, ...]
-    left_out: dict[str, str] = Field(description="composition -> reason")
+    left_out: tuple[LeftOut, ...]
 
 
 def build_campaign(config: CampaignConfig, structures: Mapping[str, Structure]) -> Flow:
@@ -75,40 +79,65 @@ def build_campaign(config: CampaignConfig, structures: Mapping[str, Structure]) 
     return Flow([enumeration, ranking], output=ranking.output, name=config.name)
 
 
-def candidate_flow(candidate: Candidate, config: CampaignConfig) -> tuple[Flow, CandidateOutputs]:
-    """All stages of one candidate."""
-    labels = {
+def composition_flow(
+    orderings: Sequence[Candidate], config: CampaignConfig
+) -> tuple[Flow, list[CandidateOutputs]]:
+    """All stages of all orderings of one composition in one host."""
+    relax = RelaxMaker(config.engine, config.relax)
+    stability = StabilityMaker(config.stability)
+    transport = TransportMaker(config.engine, config.dynamics, config.gates)
+    jobs: list[Job] = []
+    ion = orderings[0].mobile_ion
+    labels = [_labels(candidate, config) for candidate in orderings]
+    relaxed = [
+        relax.make(candidate.structure, ion, label)
+        for candidate, label in zip(orderings, labels, strict=True)
+    ]
+    lowest = None
+    if config.gates.max_e_above_lowest_ordering_eV_per_atom is not None:
+        compared = LowestOrderingMaker().make(
+            [job.output for job in relaxed], {"campaign": config.name}
+        )
+        jobs, lowest = [compared], compared.output
+    outputs = []
+    for candidate, label, relaxation in zip(orderings, labels, relaxed, strict=True):
+        stable = stability.make(relaxation.output, ion, label)
+        moved = transport.make(relaxation.output, stable.output, lowest, ion, label)
+        jobs += [relaxation, stable, moved]
+        outputs.append(
+            CandidateOutputs(
+                candidate=CandidateInfo(**candidate.model_dump(exclude={"structure"})),
+                relax=relaxation.output,
+                stability=stable.output,
+                transport=moved.output,
+            )
+        )
+    return Flow(jobs, name=orderings[0].formula), outputs
+
+
+def _labels(candidate: Candidate, config: CampaignConfig) -> dict[str, str]:
+    return {
         "campaign": config.name,
         "candidate": candidate.id,
         "formula": candidate.formula,
         "mobile_ion": candidate.mobile_ion,
     }
-    ion = candidate.mobile_ion
-    relaxed = RelaxMaker(config.engine, config.relax).make(candidate.structure, ion, labels)
-    stable = StabilityMaker(config.stability).make(relaxed.output, ion, labels)
-    moved = TransportMaker(config.engine, config.dynamics, config.gates).make(
-        relaxed.output, stable.output, ion, labels
-    )
-    outputs = CandidateOutputs(
-        candidate=CandidateInfo(**candidate.model_dump(exclude={"structure"})),
-        relax=relaxed.output,
-        stability=stable.output,
-        transport=moved.output,
-    )
-    return Flow([relaxed, stable, moved], name=candidate.id), outputs
 
 
 @job(name="enumerate", output_schema=EnumerationDocument)
 def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure]) -> Response[Any]:
-    """All candidates, each with its flow."""
+    """All candidates, each composition with its flow."""
     enumeration = enumerate_candidates(config.candidates, structures)
-    chains = [candidate_flow(candidate, config) for candidate in enumeration.candidates]
+    compositions: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    for candidate in enumeration.candidates:
+        compositions[candidate.origin.host, candidate.formula].append(candidate)
+    made = [composition_flow(orderings, config) for orderings in compositions.values()]
     return Response(
         output=EnumerationDocument(
-            candidates=tuple(outputs for _, outputs in chains),
-            left_out={entry.formula: entry.reason for entry in enumeration.left_out},
+            candidates=tuple(entry for _, outputs in made for entry in outputs),
+            left_out=enumeration.left_out,
         ),
-        detour=[flow for flow, _ in chains],
+        detour=[flow for flow, _ in made],
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from workflows.config import CampaignConfig
     from workflows.results import ResultsFolder
 
-STAGES = ("enumerate", "relax", "stability", "dynamics", "transport", "rank")
+STAGES = ("enumerate", "relax", "lowest", "stability", "dynamics", "transport", "rank")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from jobflow import CURRENT_JOB, Flow, Job, Maker, OnMissing, OutputReference, R
 from screening.documents import (
     DynamicsDocument,
     Failure,
+    LowestOrdering,
     RelaxDocument,
     StabilityDocument,
     TransportDocument,
@@ -43,17 +44,19 @@ class TransportMaker(Maker):
         self,
         relaxed: OutputReference,
         stable: OutputReference,
+        lowest: OutputReference | None,
         mobile_ion: str,
         labels: dict[str, str],
     ) -> Job:
-        """The gate job behind relaxation and stability."""
+        """The gate job; `lowest` is the lowest ordering, where a gate asks for it."""
         return identify(
-            transport(relaxed.uuid, relaxed, stable, mobile_ion, self, labels),
+            transport(relaxed.uuid, relaxed, stable, lowest, mobile_ion, self, labels),
             self.name,
             VERSION,
             [
                 relaxed,
                 stable,
+                lowest,
                 mobile_ion,
                 engine_convention(self.engine),
                 self.settings,
@@ -79,6 +82,7 @@ def transport(
     relaxed_uuid: str,
     relaxed: RelaxDocument | None,
     stable: StabilityDocument | None,
+    lowest: LowestOrdering | None,
     mobile_ion: str,
     maker: TransportMaker,
     labels: dict[str, str],
@@ -86,7 +90,7 @@ def transport(
     """Ask the gates; go on with `maker.measure` if all are passed."""
     if relaxed is None or relaxed.result is None or stable is None or stable.result is None:
         return TransportDocument(state="skipped")
-    rejection = maker.gates.first_broken(gate_values(relaxed.result, stable.result))
+    rejection = maker.gates.first_broken(gate_values(relaxed.result, stable.result, lowest=lowest))
     if rejection:
         return TransportDocument(state="rejected", rejection=rejection)
     reference = OutputReference(relaxed_uuid, output_schema=RelaxDocument)

@@ -128,7 +128,7 @@ def _clause(path: str, wanted: Any) -> tuple[str, list[SqlValue], bool] | None:
 
 def _alike(value: Any) -> list[SqlValue]:
     """The column values that equal `value`: to mongomock as to Python, True is 1 is 1.0."""
-    if False:
+    if isinstance(value, bool | int | float) and value in (0, 1):
         return [int(value), _to_sql(bool(value))]
     return [_to_sql(value)]
 
