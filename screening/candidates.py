@@ -170,6 +170,8 @@ def enumerate_candidates(
     for host in hosts:
         for candidate in _ordered_candidates(host):
             known = candidates.setdefault(candidate.id, candidate)
+            if known is candidate:
+                continue
             if known.origin != candidate.origin or known.structure != candidate.structure:
                 raise InvalidInput(
                     f"{known.origin.host} and {candidate.origin.host} both give a candidate "
@@ -284,7 +286,7 @@ def _guessed_charges(structure: Structure, n_vacancies: int, mobile_ion: str) ->
     if not n_vacancies:
         return [0.0] * len(symbols)
     amounts[mobile_ion] -= n_vacancies
-    guesses = Composition(amounts).oxi_state_guesses()
+    guesses = Composition(amounts).reduced_composition.oxi_state_guesses()
     return [guesses[0][symbol] if guesses else 0.0 for symbol in symbols]
 
 
@@ -345,6 +347,5 @@ def _safe(name: str) -> str:
 
 def _plain_formula(composition: Composition) -> str:
     """Reduced formula without brackets."""
-    amounts = composition.reduced_composition.items()
-    by_electronegativity = sorted(amounts, key=lambda item: (item[0].X, item[0].symbol))
-    return "".join(f"{el.symbol}{int(n) if n > 1 else ''}" for el, n in by_electronegativity)
+    parts = composition.reduced_composition.formula.split()
+    return "".join(re.sub(r"(?<=[A-Za-z])1$", "", part) for part in parts)

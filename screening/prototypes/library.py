@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from typing import Literal
@@ -17,6 +18,7 @@ from ruamel.yaml import YAML
 from screening.errors import InvalidInput
 
 Role = Literal["mobile", "framework", "anion"]
+CATIONS: tuple[Role, ...] = ("mobile", "framework")
 
 
 class PrototypeSite(BaseModel):
@@ -55,8 +57,9 @@ class Prototype(BaseModel):
         """The conventional cell with every site filled, at a sensible starting volume.
 
         All lengths are scaled by the ratio of the mean cation-anion contact (sum of ionic radii)
-        to that of the source's own species; fractional coordinates stay. The source's own
-        species give the source's own cell.
+        to that of the source's own species; where the contact of framework and anion alone asks
+        for more, by the geometric mean of the two. Fractional coordinates stay, and the source's
+        own species give the source's own cell.
 
         Args:
             species: what goes on the sites of each role, with its charge.
@@ -69,25 +72,42 @@ class Prototype(BaseModel):
         """
         new = [species[site.role] for site in self.sites]
         old = [Species.from_str(site.species) for site in self.sites]
-        scale = self._mean_contact(new) / self._mean_contact(old)
-        a, b, c, *angles = self.lattice
-        return Structure.from_spacegroup(
-            self.space_group,
-            Lattice.from_parameters(a * scale, b * scale, c * scale, *angles),
-            new,
-            [site.xyz for site in self.sites],
-            site_properties={"role": [site.role for site in self.sites]},
+        mean = self._contact(new, CATIONS) / self._contact(old, CATIONS)
+        framework = self._contact(new, ("framework",)) / self._contact(old, ("framework",))
+        scale = max(mean, math.sqrt(mean * framework))
+        own = _own_structure(self)
+        roles = own.site_properties["role"]
+        return Structure(
+            Lattice(own.lattice.matrix * scale),
+            [species[role] for role in roles],
+            own.frac_coords,
+            site_properties={"role": roles},
         )
 
-    def _mean_contact(self, species: list[Species]) -> float:
-        """Mean sum of the radii of a cation and an anion, in Å, over all of either."""
-        totals = {True: 0.0, False: 0.0}
-        counts = {True: 0, False: 0}
-        for site, ion in zip(self.sites, species, strict=True):
-            is_anion = site.role == "anion"
-            totals[is_anion] += site.multiplicity * ionic_radius(ion)
-            counts[is_anion] += site.multiplicity
-        return totals[True] / counts[True] + totals[False] / counts[False]
+    def _contact(self, species: Sequence[Species], cations: Sequence[Role]) -> float:
+        """Mean radius of the anions and mean radius of some cations, added, in Å."""
+        contact_A = 0.0
+        for roles in (("anion",), cations):
+            radii_A = [
+                ionic_radius(ion)
+                for site, ion in zip(self.sites, species, strict=True)
+                if site.role in roles
+                for _ in range(site.multiplicity)
+            ]
+            contact_A += sum(radii_A) / len(radii_A)
+        return contact_A
+
+
+@functools.cache
+def _own_structure(prototype: Prototype) -> Structure:
+    """The conventional cell as published."""
+    return Structure.from_spacegroup(
+        prototype.space_group,
+        Lattice.from_parameters(*prototype.lattice),
+        [site.species for site in prototype.sites],
+        [site.xyz for site in prototype.sites],
+        site_properties={"role": [site.role for site in prototype.sites]},
+    )
 
 
 def ionic_radius(species: Species) -> float:
