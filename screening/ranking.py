@@ -1,10 +1,10 @@
 """From stage documents to a ranked list.
 
 Two axes decide: the width of the electrochemical window (V) and the diffusivity of the mobile ion
-(cm²/s). They share no unit, so nothing is added up: candidates are sorted into Pareto fronts. One is
-placed behind another only if its window is not wider and its diffusivity lies below the other's for
-certain, that is, if the 68 % intervals do not overlap. An upper bound is an interval
-that starts at zero. Within a front the wider window comes first, then the lower energy above hull.
+(cm²/s). They share no unit, so nothing is added up: candidates are sorted into Pareto fronts. One
+is placed behind another only if its window is not wider and its diffusivity lies below the other's
+for certain, that is, if the 68 % intervals do not overlap. An upper bound is an interval that
+starts at zero. Within a front the wider window comes first, then the lower energy above hull.
 Candidates that were rejected, failed or are not finished follow unranked.
 """
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from jobflow import Flow, Response, job
+from jobflow import Flow, Job, Response, job
 from pydantic import Field
 
 from screening.candidates import enumerate_candidates

@@ -48,6 +48,7 @@ def assess_stability(
         MissingReference: an element of the candidate has no elemental phase.
         EnergyNotFinite: an energy that is NaN or infinite.
         InvalidInput: a mobile ion that is not a monovalent alkali metal.
+        UnsoundHull: the metal is not in equilibrium at 0 V.
         UnusableStructure: a candidate without the mobile ion, or of nothing else.
     """
     _require_same_convention(convention, references.convention)

@@ -26,6 +26,7 @@ from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
+from screening.errors import UnsoundHull
 from screening.stability.hull import equilibrium_phases
 
 SAME_AMOUNT = 1e-6  # atoms of A per formula unit
@@ -100,6 +101,9 @@ def electrochemical_window(hull: PhaseDiagram, composition: Composition, metal: 
             own, without it that of the equilibrium at its composition.
         composition: contains the metal and at least one other element.
         metal: symbol of A, a monovalent ion.
+
+    Raises:
+        UnsoundHull: a reaction below 0 V, where the metal itself ought to be in equilibrium.
     """
     corners = equilibria(hull, composition, metal)
     metal_energy_eV = float(hull.el_refs[Element(metal)].energy_per_atom)
@@ -111,19 +115,17 @@ def electrochemical_window(hull: PhaseDiagram, composition: Composition, metal: 
     after = [c for c in corners if c.n_metal > n_metal + SAME_AMOUNT]
     around = [before[-1], *here, *after[:1]]
 
-    oxidation_V = metal_energy_eV - _slope(*around[:2]) if len(around) > 1 else 0.0
     oxidized = before[-1]
     oxidation = Limit(
-        max(0.0, oxidation_V),
+        _potential_V(metal_energy_eV, *around[:2]) if len(around) > 1 else 0.0,
         tuple(oxidized.phases),
         _reaction(unit.reduced_formula, oxidized, metal, oxidized.n_metal - n_metal),
     )
     if not after:  # nothing takes up more of the metal: it is plated
         return Window(Limit(0.0, (metal,), f"{metal}+ + e- -> {metal}"), oxidation)
     reduced = after[0]
-    reduction_V = metal_energy_eV - _slope(*around[-2:])
     reduction = Limit(
-        max(0.0, reduction_V),
+        _potential_V(metal_energy_eV, *around[-2:]),
         tuple(reduced.phases),
         _reaction(unit.reduced_formula, reduced, metal, reduced.n_metal - n_metal),
     )
@@ -137,6 +139,16 @@ def _without_straight_corners(corners: list[Equilibrium]) -> list[Equilibrium]:
         if abs(_slope(kept[-1], corner) - _slope(corner, following)) > SAME_POTENTIAL_V:
             kept.append(corner)
     return kept + corners[1:][-1:]
+
+
+def _potential_V(metal_energy_eV: float, left: Equilibrium, right: Equilibrium) -> float:
+    potential_V = metal_energy_eV - _slope(left, right)
+    if potential_V < -SAME_POTENTIAL_V:
+        raise UnsoundHull(
+            f"{' + '.join(right.phases)} would form at {potential_V:.3f} V, below the potential of "
+            "the metal: the metal's energy is not that of the lowest phase of its element"
+        )
+    return max(0.0, potential_V)
 
 
 def _slope(left: Equilibrium, right: Equilibrium) -> float:

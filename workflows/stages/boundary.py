@@ -1,4 +1,8 @@
-"""The one place where exceptions of a stage are caught: a stage never loses a candidate."""
+"""The one place where exceptions of a stage are caught: a stage never loses a candidate.
+
+Stages import what computes inside `compute`: a run that finds everything done then has nothing
+heavy to load, and an import that fails is a failure of that stage like any other.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from screening.transport.trajectory import Trajectory
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention, load_engine
 from workflows.fingerprint import identify
-from workflows.molecular_dynamics import run_molecular_dynamics
 from workflows.stages.boundary import answer
 
 VERSION = 1
@@ -61,6 +60,8 @@ def dynamics(
         return DynamicsDocument(state="skipped", temperature_K=temperature_K)
 
     def compute() -> MolecularDynamics:
+        from workflows.molecular_dynamics import run_molecular_dynamics
+
         loaded = load_engine(engine)
         return run_molecular_dynamics(
             relaxation.structure,

@@ -8,7 +8,6 @@ from jobflow import Job, Maker, job
 from pymatgen.core.structure import Structure
 
 from screening.documents import Relaxation, RelaxDocument
-from screening.structures import check_structure
 from workflows.config import EngineSettings, RelaxSettings
 from workflows.engines import engine_convention, load_engine
 from workflows.fingerprint import identify
@@ -43,6 +42,8 @@ def relax(
     """Check, rattle (reproducibly) and relax."""
 
     def compute() -> Relaxation:
+        from screening.structures import check_structure
+
         check_structure(structure, mobile_ion)
         rattled = structure.copy()
         if settings.rattle_A:

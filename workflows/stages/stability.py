@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from jobflow import Job, Maker, OutputReference, job
 
 from screening.documents import RelaxDocument, Stability, StabilityDocument
-from screening.stability.assessment import assess_stability
 from screening.stability.references import ReferencePhases
 from workflows.config import StabilitySettings
 from workflows.fingerprint import identify
@@ -47,6 +46,8 @@ def stability(
         return StabilityDocument(state="skipped")
 
     def compute() -> Stability:
+        from screening.stability.assessment import assess_stability
+
         return assess_stability(
             relaxation.structure.composition,
             relaxation.energy_eV_per_atom,

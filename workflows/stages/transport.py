@@ -13,11 +13,11 @@ from screening.documents import (
     LowestOrdering,
     RelaxDocument,
     StabilityDocument,
+    Transport,
     TransportDocument,
 )
 from screening.gates import Gates
 from screening.ranking import gate_values
-from screening.transport.analysis import analyse_transport
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify
@@ -117,10 +117,13 @@ def fit(
     trajectories = [run.result.trajectory for run in runs if run and run.result]
     if not trajectories:
         return TransportDocument(state="failed", failure=next(iter(failures.values())))
-    return answer(
-        TransportDocument,
-        lambda: analyse_transport(trajectories, mobile_ion, failures=failures),
-    )
+
+    def compute() -> Transport:
+        from screening.transport.analysis import analyse_transport
+
+        return analyse_transport(trajectories, mobile_ion, failures=failures)
+
+    return answer(TransportDocument, compute)
 
 
 def _continue_current_job(following: Job) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 (names of tables and columns are quoted, values are parameters)
 """A maggma store in one SQLite file: embedded, durable, safe for many processes at once.
 
 An update is on disk when it returns (write-ahead log, fsync on each commit) and is all or nothing.
@@ -48,7 +49,7 @@ Properties = Mapping[str, Any] | Sequence[str]
 Order = Mapping[str, Sort | int]
 
 
-class SqliteStore(Store):
+class SqliteStore(Store):  # type: ignore[misc]
     """Documents in a table of an SQLite file.
 
     Documents come back in the order in which they were first stored, and without `_id`. Threads
@@ -290,7 +291,7 @@ class SqliteStore(Store):
         if selection.exact and order.keys() <= set(self._table.columns):
             doubts = " or ".join(
                 f"exists (select 1 from {self._table.sql} where {quoted(path)} = x'')"
-                for path in sorted((selection.columns | order.keys()) - set(self.unique))
+                for path in sorted(selection.columns - set(self.unique))
             )
             by = [f"{quoted(path)} {'asc' if way > 0 else 'desc'}" for path, way in order.items()]
             rows = self._table.connection.execute(
@@ -298,7 +299,7 @@ class SqliteStore(Store):
                 f"order by {', '.join([*by, ROW])} limit ? offset ?",
                 (*selection.values, limit or -1, skip),
             ).fetchall()
-            if True:
+            if not rows or not rows[0][-1]:
                 yield from ((row[:-1], None) for row in rows)
                 return
         filter_applies(criteria, {})  # an unknown operator is an error, whatever is stored

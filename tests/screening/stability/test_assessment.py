@@ -2,7 +2,8 @@ import json
 
 import pytest
 from invented_systems import INVENTED, snapshot
-from pymatgen.core import Composition
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core import Composition, Element
 
 from screening.documents import Stability
 from screening.errors import (
@@ -10,9 +11,12 @@ from screening.errors import (
     InvalidInput,
     MissingReference,
     MixedConventions,
+    UnsoundHull,
     UnusableStructure,
 )
 from screening.stability.assessment import assess_stability
+from screening.stability.hull import reference_entries
+from screening.stability.window import electrochemical_window
 
 KJ_PER_MOL_PER_EV = 96.48533
 CHLORIDES = {"KCl": -4.0, "TaCl5": -8.0}  # eV per formula unit, elements at zero
@@ -170,3 +174,11 @@ def test_only_alkali_metals_have_a_window_here(mobile_ion):
 def test_a_candidate_needs_the_mobile_ion_and_another_element(formula):
     with pytest.raises(UnusableStructure, match=f"{formula} needs K and another element"):
         assess(formula, -1.0, snapshot(CHLORIDES))
+
+
+def test_a_metal_off_the_hull_is_refused():
+    hull = PhaseDiagram(reference_entries(snapshot(CHLORIDES).phases))
+    potassium = Element("K")
+    hull.el_refs[potassium] = PDEntry(Composition("K"), -5.0)
+    with pytest.raises(UnsoundHull, match=r"KCl \+ Ta would form at -2\.600 V"):
+        electrochemical_window(hull, Composition("KTaCl6"), "K")
