@@ -136,13 +136,13 @@ def _without_straight_corners(corners: list[Equilibrium]) -> list[Equilibrium]:
     """Drop corners where E(n) does not bend: a facet was crossed, but no reaction happens."""
     kept = corners[:1]
     for corner, following in pairwise(corners[1:]):
-        if abs(_slope(kept[-1], corner) - _slope(corner, following)) > SAME_POTENTIAL_V:
+        if abs(_slope_eV(kept[-1], corner) - _slope_eV(corner, following)) > SAME_POTENTIAL_V:
             kept.append(corner)
     return kept + corners[1:][-1:]
 
 
 def _potential_V(metal_energy_eV: float, left: Equilibrium, right: Equilibrium) -> float:
-    potential_V = metal_energy_eV - _slope(left, right)
+    potential_V = metal_energy_eV - _slope_eV(left, right)
     if potential_V < -SAME_POTENTIAL_V:
         raise UnsoundHull(
             f"{' + '.join(right.phases)} would form at {potential_V:.3f} V, below the potential of "
@@ -151,7 +151,7 @@ def _potential_V(metal_energy_eV: float, left: Equilibrium, right: Equilibrium) 
     return max(0.0, potential_V)
 
 
-def _slope(left: Equilibrium, right: Equilibrium) -> float:
+def _slope_eV(left: Equilibrium, right: Equilibrium) -> float:
     return (right.energy_eV - left.energy_eV) / (right.n_metal - left.n_metal)
 
 
