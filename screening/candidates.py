@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
@@ -51,7 +52,7 @@ def _known_prototype(name: str) -> str:
 ElementSymbol = Annotated[str, AfterValidator(_known_element)]
 Supercell = tuple[PositiveInt, PositiveInt, PositiveInt]
 
-_EQUAL_ENERGY_DECIMALS = 6  # of an eV a cell; closer energies are the same by rounding only
+_EQUAL_ENERGY_EV = 1e-6  # per cell; sums for equivalent orderings differ by 1e-12
 
 
 class Settings(BaseModel):
@@ -315,7 +316,7 @@ def _ordered_candidates(host: _Host) -> Iterator[Candidate]:
         present[:, host.sites] = orderings.occupied
         degeneracies = orderings.degeneracies.tolist()
         energies_eV = ewald_energies(host.structure, host.charges, present)
-    ranked = np.argsort(energies_eV.round(_EQUAL_ENERGY_DECIMALS), kind="stable")
+    ranked = _by_energy(energies_eV)
     for number, i in enumerate(ranked, start=1):
         structure = Structure(lattice, symbols[present[i]], coords[present[i]])
         yield Candidate(
@@ -333,6 +334,15 @@ def _ordered_candidates(host: _Host) -> Iterator[Candidate]:
             ),
             structure=structure,
         )
+
+
+def _by_energy(energies_eV: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices by rising energy; energies that differ by rounding alone keep their order."""
+    rising = np.argsort(energies_eV)
+    steps_eV = np.diff(energies_eV[rising], prepend=energies_eV[rising[0]])
+    levels = np.empty(len(rising), dtype=np.intp)
+    levels[rising] = np.cumsum(steps_eV > _EQUAL_ENERGY_EV)
+    return np.argsort(levels, kind="stable")
 
 
 def _cells(supercell: Supercell) -> str:
