@@ -84,7 +84,8 @@ class StageProgress:
             note=self._note(event.stage),
         )
         quiet_s = time.monotonic() - self._last_line_s
-        if not self._console.is_terminal and quiet_s > _LINE_EVERY_S:
+        # Not when a job ends: its worker has no new one yet, and the line would show it idle.
+        if event.state == "running" and not self._console.is_terminal and quiet_s > _LINE_EVERY_S:
             self._print_line()
 
     def _count(self, stage: str) -> str:

@@ -65,7 +65,7 @@ def rank(
         print_json([row.model_dump(mode="json") for row in rows])
         return
     console = Console()
-    console.print(ranking_table(rows, title=results.name))
+    console.print(ranking_table(rows, console.width, title=results.name))
     console.print(ranking_notes(rows), highlight=False)
 
 

@@ -30,7 +30,7 @@ def run(
     from rich.console import Console
 
     from workflows.cli.progress import StageProgress
-    from workflows.cli.tables import ranking_table
+    from workflows.cli.tables import ranking_notes, ranking_table
     from workflows.config_file import load_campaign, read_structures, results_folder
     from workflows.results import ResultsFolder
 
@@ -61,7 +61,9 @@ def run(
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
     else:
-        Console().print(ranking_table(rows))
+        output = Console()
+        output.print(ranking_table(rows, output.width))
+        output.print(ranking_notes(rows), highlight=False)
     if summary.n_executed:
         console.print(
             f"{summary.n_executed} jobs run, {summary.n_reused} reused, in {elapsed_s:.0f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -16,37 +17,50 @@ if TYPE_CHECKING:
     from workflows.read_model import CandidateView
 
 UNKNOWN = "–"
+_WIDE = 120
+_UNITS = ("_eV_per_atom", "_V", "_percent", "_S_cm")
 
 
-def ranking_table(rows: Iterable[RankedCandidate], title: str | None = None) -> Table:
-    """The ranking: one line a candidate, its diffusivities below each other."""
+def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None = None) -> Table:
+    """The ranking: one line a candidate, its diffusivities below each other.
+
+    Args:
+        rows: in the order to show.
+        width: columns of the terminal; products are left out where they do not fit.
+        title: above the table.
+    """
     rows = list(rows)
-    table = Table(title=title, header_style="bold", show_lines=False, pad_edge=False)
-    for heading, justify in (
-        ("#", "right"),
-        ("candidate", "left"),
-        ("state", "left"),
-        ("E_hull\nmeV/atom", "right"),
-        ("window\nV vs A/A+", "right"),
-        ("reduces to / oxidises to", "left"),
-        ("T\nK", "right"),
-        ("D (68 %)\ncm²/s", "left"),
-        ("σ(300 K)\nS/cm", "right"),
-    ):
-        table.add_column(heading, justify=justify, no_wrap=heading != "reduces to / oxidises to")  # type: ignore[arg-type]
+    wide = width >= _WIDE
+    conducting = any(row.conductivity_300K_S_cm is not None for row in rows)
+    table = Table(title=title, header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("candidate", no_wrap=True)
+    table.add_column("E_hull\nmeV/at", justify="right")
+    table.add_column("window\nV vs A/A⁺", no_wrap=True)
+    if wide:
+        table.add_column("reduced to / oxidised to")
+    table.add_column("D in cm²/s (68 %), or why not")
+    if conducting:
+        table.add_column("σ(300 K)\nS/cm", justify="right")
     for row in rows:
-        table.add_row(
-            str(row.rank) if row.rank is not None else UNKNOWN,
+        cells = [
+            number(row.rank, "d"),
             row.id,
-            _state(row),
             number(_times(row.e_hull_eV_per_atom, 1000), ".0f"),
             window(row),
-            products(row),
-            "\n".join(f"{d.temperature_K:g}" for d in row.diffusivity) or UNKNOWN,
-            "\n".join(map(diffusivity, row.diffusivity)) or UNKNOWN,
-            number(row.conductivity_300K_S_cm, ".1e"),
-        )
+            *([products(row)] if wide else []),
+            _outcome(row),
+            *([number(row.conductivity_300K_S_cm, ".1e")] if conducting else []),
+        ]
+        table.add_row(*cells, style=None if row.rank is not None else "dim")
     return table
+
+
+def _outcome(row: RankedCandidate) -> str:
+    """Diffusivities of a finished candidate, or what became of it."""
+    if row.state != "done":
+        return _state(row)
+    return "\n".join(f"{d.temperature_K:g} K: {diffusivity(d)}" for d in row.diffusivity)
 
 
 def number(value: float | None, form: str) -> str:
@@ -74,7 +88,7 @@ def diffusivity(value: Diffusivity) -> str:
     if value.D_cm2_s is None or value.D_68_cm2_s is None:
         return f"< {value.upper_bound_cm2_s:.1e}"
     low, high = value.D_68_cm2_s
-    return f"{value.D_cm2_s:.1e} ({low:.1e} … {high:.1e})"
+    return f"{value.D_cm2_s:.1e} ({low:.1e}…{high:.1e})"
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -83,7 +97,12 @@ def _times(value: float | None, factor: float) -> float | None:
 
 def _state(row: RankedCandidate) -> str:
     if row.rejection is not None:
-        return f"rejected: {row.rejection.gate}"
+        bound, quantity = row.rejection.gate.split("_", 1)
+        for unit in _UNITS:
+            quantity = quantity.removesuffix(unit)
+        sign = ">" if bound == "max" else "<"
+        value = number(row.rejection.value, ".2g")
+        return f"rejected: {quantity} {value} {sign} {row.rejection.threshold:g}"
     if row.failure is not None:
         return f"failed: {row.stage} {row.failure.code}"
     return row.state if row.state == "done" else f"{row.state}: {row.stage}"
@@ -98,7 +117,8 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
     reasons = {d.reason for row in rows for d in row.diffusivity if d.reason}
     if reasons:
         notes.append("< upper bound at 95 % confidence; `halideflow show` gives each reason")
-    notes += sorted({caveat for row in rows for caveat in row.caveats})
+    ranked = [row for row in rows if row.rank is not None]
+    notes += sorted({caveat for row in ranked for caveat in row.caveats})
     return "\n".join(notes)
 
 

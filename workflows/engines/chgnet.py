@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from screening.documents import EnergyConvention, Relaxation
-from screening.errors import EnergyNotFinite, NotConverged
+from screening.errors import EnergyNotFinite, EngineFailure, NotConverged
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -109,7 +109,15 @@ def _guarded_calculator(network: Any, task: str) -> Calculator:
         implemented_properties = ("energy", "free_energy", "forces", *("stress",) * ("s" in task))
 
         def calculate(self, atoms: Any = None, properties: Any = None, changes: Any = None) -> None:
-            super().calculate(atoms, properties, changes, task=task)
+            try:
+                super().calculate(atoms, properties, changes, task=task)
+            except ValueError as error:
+                if "isolated atom" not in str(error):
+                    raise
+                raise EngineFailure(
+                    "CHGNet cannot treat an atom with no neighbour within 6 Å; the cell is too "
+                    "large or the structure has flown apart"
+                ) from error
             for name in ("energy", "forces", "stress"):
                 value = self.results.get(name)
                 if value is not None and not np.all(np.isfinite(value)):

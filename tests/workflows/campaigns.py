@@ -1,0 +1,84 @@
+"""Small real campaigns for tests: binary halides, a few atoms, the embedded potential."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pymatgen.core import Lattice, Structure
+
+CONFIG = """\
+name: small
+candidates:
+  files:
+{files}
+relax: {{max_force_eV_per_A: 0.1}}
+dynamics:
+  temperatures_K: {temperatures}
+  equilibration_ps: 0.02
+  production_ps: 0.2
+  frame_interval_fs: 10
+  checkpoint_ps: 0.02
+  min_cell_width_A: 3
+gates: {{max_e_hull_eV_per_atom: {max_e_hull}}}
+"""
+
+
+def rock_salt(cation: str, anion: str, lattice_constant_A: float) -> Structure:
+    lattice = Lattice.cubic(lattice_constant_A)
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    return Structure.from_spacegroup("Fm-3m", lattice, [cation, anion], sites)
+
+
+def overlapping() -> Structure:
+    """KCl with one chlorine on top of another."""
+    structure = rock_salt("K", "Cl", 6.3)
+    structure.append("Cl", [0.5, 0.5, 0.52])
+    return structure
+
+
+def write_campaign(
+    folder: Path,
+    structures: dict[str, tuple[str, Structure]],
+    temperatures: tuple[float, ...] = (300.0, 600.0),
+    max_e_hull: float = 0.05,
+) -> Path:
+    """A campaign over `structures`: name -> (mobile ion, structure)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for name, (ion, structure) in structures.items():
+        structure.to(str(folder / f"{name}.cif"))
+        lines.append(f"    - {{path: {name}.cif, mobile_ion: {ion}}}")
+    config = folder / "campaign.yaml"
+    config.write_text(
+        CONFIG.format(
+            files="\n".join(lines), temperatures=list(temperatures), max_e_hull=max_e_hull
+        )
+    )
+    return config
+
+
+SMALL = {
+    "kcl-a": ("K", rock_salt("K", "Cl", 6.2).get_primitive_structure()),
+    "nacl-a": ("Na", rock_salt("Na", "Cl", 5.6).get_primitive_structure()),
+    "licl-a": ("Li", rock_salt("Li", "Cl", 5.2).get_primitive_structure()),
+}
+
+
+def halideflow(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "workflows.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+        check=False,
+        **options,
+    )
+
+
+def ranking(config: Path) -> list[dict]:
+    return json.loads(halideflow("rank", config, "--json").stdout)

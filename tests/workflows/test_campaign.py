@@ -1,0 +1,171 @@
+"""The campaign as a graph, and small campaigns run for real through the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+from campaigns import SMALL, halideflow, overlapping, ranking, rock_salt, write_campaign
+from jobflow import JobStore, run_locally
+from maggma.stores import MemoryStore
+from pymatgen.core import Lattice, Structure
+
+from screening.documents import Ranking
+from workflows.campaign import build_campaign
+from workflows.config_file import load_campaign, read_structures
+
+FIELDS = {
+    "id",
+    "formula",
+    "mobile_ion",
+    "state",
+    "engine",
+    "e_hull_eV_per_atom",
+    "reduction_limit_V",
+    "oxidation_limit_V",
+    "reduction_products",
+    "oxidation_products",
+    "diffusivity",
+    "activation_energy_eV",
+    "conductivity_300K_S_cm",
+}
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Two candidates that go through, one gate, and three ways to fail."""
+    structures = {
+        **SMALL,
+        "overlap": ("K", overlapping()),
+        "lonely": ("K", Structure(Lattice.cubic(15), ["K"], [[0, 0, 0]])),
+        "unknown-phases": ("K", rock_salt("K", "Br", 6.6).get_primitive_structure()),
+        "expanded": ("Na", Structure(Lattice.cubic(3.3), ["Na", "Cl"], [[0] * 3, [0.5] * 3])),
+    }
+    config = write_campaign(tmp_path_factory.mktemp("mixed"), structures, max_e_hull=0.005)
+    return config, halideflow("run", config, "--workers", 2)
+
+
+def test_a_failing_candidate_fails_alone(mixed):
+    config, run = mixed
+    assert run.returncode == 4, run.stderr
+    states = {row["id"].split("-")[-1]: row["state"] for row in ranking(config)}
+    rows = {row["id"]: row for row in ranking(config)}
+    failed = {name: row for name, row in rows.items() if row["state"] == "failed"}
+    assert len(failed) == 3, states
+    codes = sorted(row["failure"]["code"] for row in failed.values())
+    assert codes == ["ENGINE_FAILURE", "MISSING_REFERENCE", "UNUSABLE_STRUCTURE"]
+    assert all(row["failure"]["message"] for row in failed.values())
+    assert all("Traceback" in row["failure"]["log_tail"] for row in failed.values())
+    assert sum(row["state"] == "done" for row in rows.values()) == 3
+
+
+def test_failures_are_listed_with_their_cause(mixed):
+    config, _ = mixed
+    listed = halideflow("failures", config)
+    assert listed.returncode == 4
+    assert "UNUSABLE_STRUCTURE" in listed.stdout
+    assert "Å apart" in listed.stdout
+    assert len(json.loads(halideflow("failures", config, "--json").stdout)) == 3
+
+
+def test_a_rejected_candidate_keeps_gate_value_and_threshold(mixed):
+    config, _ = mixed
+    (rejected,) = [row for row in ranking(config) if row["state"] == "rejected"]
+    assert rejected["rejection"]["gate"] == "max_e_hull_eV_per_atom"
+    assert rejected["rejection"]["threshold"] == 0.005
+    assert rejected["rejection"]["value"] == rejected["e_hull_eV_per_atom"] > 0.005
+    assert rejected["diffusivity"] == []  # nothing costly was run
+
+
+def test_rank_json_has_what_scripts_rely_on(mixed):
+    config, _ = mixed
+    rows = ranking(config)
+    assert all(row.keys() >= FIELDS for row in rows)
+    for row in rows:
+        if row["state"] != "done":
+            continue
+        assert row["reduction_limit_V"] == pytest.approx(0, abs=0.05)  # stable against the metal
+        assert row["oxidation_limit_V"] > 3
+        assert row["oxidation_products"] == ["Cl2"]
+        assert [d["temperature_K"] for d in row["diffusivity"]] == [300, 600]
+        for d in row["diffusivity"]:
+            assert d["D_cm2_s"] is None
+            assert d["upper_bound_cm2_s"] > 0
+            assert "ps" in d["reason"]
+
+
+def test_status_counts_every_stage(mixed):
+    config, _ = mixed
+    status = halideflow("status", config, "--json")
+    assert status.returncode == 4
+    stages = json.loads(status.stdout)["stages"]
+    assert stages["relax"] == {"done": 5, "failed": 2}
+    assert stages["dynamics"] == {"done": 6}
+    assert stages["transport"] == {"done": 3, "rejected": 1, "skipped": 3}
+    assert halideflow("status", config.parent / "campaign").returncode == 4  # the folder will do
+
+
+def test_show_and_export(mixed, tmp_path):
+    config, _ = mixed
+    best = ranking(config)[0]
+    shown = halideflow("show", config, best["id"])
+    assert shown.returncode == 0
+    assert "window" in shown.stdout
+    assert json.loads(halideflow("show", config, best["id"], "--json").stdout)["row"] == best
+    wrong = halideflow("show", config, best["id"] + "x")
+    assert wrong.returncode == 2
+    assert f"did you mean {best['id']}" in wrong.stderr
+
+    assert halideflow("export", config, "--out", tmp_path / "out").returncode == 0
+    with (tmp_path / "out" / "ranking.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["id"] for row in table] == [row["id"] for row in ranking(config)]
+    assert float(table[0]["e_hull_eV_per_atom"]) == best["e_hull_eV_per_atom"]
+    assert json.loads((tmp_path / "out" / "ranking.json").read_text()) == ranking(config)
+    relaxed = Structure.from_file(tmp_path / "out" / "structures" / f"{best['id']}.cif")
+    assert relaxed.composition.reduced_formula == best["formula"]
+
+
+def test_trajectories_are_files_that_numpy_opens(mixed):
+    config, _ = mixed
+    files = sorted((config.parent / "campaign" / "arrays").glob("*.npz"))
+    assert len(files) == 6
+    with np.load(files[0]) as arrays:
+        assert arrays["positions_A"].shape[0] == 21
+        assert float(arrays["timestep_fs"]) == 2.0
+
+
+def test_documents_stay_small_and_carry_their_fingerprint(mixed):
+    config, _ = mixed
+    with sqlite3.connect(config.parent / "campaign" / "results.sqlite") as connection:
+        (largest,) = connection.execute("select max(length(doc)) from documents").fetchone()
+    assert largest < 100_000
+
+
+def test_every_job_has_an_output_schema_and_a_fingerprint(tmp_path):
+    config_file = write_campaign(tmp_path, SMALL)
+    config = load_campaign(config_file)
+    flow = build_campaign(config, read_structures(config, config_file))
+    for job, _ in flow.iterflow():
+        assert job.output_schema is not None
+        assert len(job.metadata["fingerprint"]) == 64
+    assert flow.jobs[-1].output_schema is Ranking
+
+
+def test_jobflow_itself_runs_the_same_graph_to_the_same_ranking(tmp_path, mixed):
+    """`run_locally` as an independent executor of the same Flow."""
+    config_file, _ = mixed
+    config = load_campaign(config_file)
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore(key="blob_uuid")})
+    flow = build_campaign(config, read_structures(config, config_file))
+    run_locally(flow, store=store, log=False, root_dir=tmp_path, create_folders=True)
+    theirs = store.get_output(flow.jobs[-1].uuid, load=True)
+    theirs = [row.model_dump(mode="json") for row in theirs.candidates]
+    ours = ranking(config_file)
+    for row in (*theirs, *ours):
+        if row["failure"]:
+            row["failure"]["log_tail"] = ""  # line numbers of other callers
+    assert theirs == ours

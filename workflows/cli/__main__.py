@@ -1,0 +1,5 @@
+"""`python -m workflows.cli` is `halideflow`."""
+
+from workflows.cli import main
+
+main()
