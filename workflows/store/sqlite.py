@@ -291,7 +291,7 @@ class SqliteStore(Store):  # type: ignore[misc]
         if selection.exact and order.keys() <= set(self._table.columns):
             doubts = " or ".join(
                 f"exists (select 1 from {self._table.sql} where {quoted(path)} = x'')"
-                for path in sorted(selection.columns - set(self.unique))
+                for path in sorted((selection.columns | order.keys()) - set(self.unique))
             )
             by = [f"{quoted(path)} {'asc' if way > 0 else 'desc'}" for path, way in order.items()]
             rows = self._table.connection.execute(
