@@ -21,10 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.core.ewald import EwaldSummation
 from pymatgen.core.structure import Structure
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
-from scipy.spatial import cKDTree
 
 from screening.errors import UnusableStructure
 
@@ -59,6 +56,10 @@ def site_permutations(structure: Structure, sites: Sequence[int]) -> NDArray[np.
     Raises:
         UnusableStructure: the sites are not carried onto each other within the tolerance.
     """
+    # Settings are read from here by every command; what is costly to import waits until it is used.
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
+    from scipy.spatial import cKDTree
+
     try:
         analyzer = SpacegroupAnalyzer(structure, symprec=SYMMETRY_TOLERANCE_A, angle_tolerance=-1)
         operations = analyzer.get_symmetry_operations()
@@ -146,6 +147,8 @@ def ewald_energies(
     """
     if not np.any(charges):
         return np.zeros(len(present))
+    from pymatgen.core.ewald import EwaldSummation
+
     points = Structure(
         structure.lattice,
         [site.species.elements[0].symbol for site in structure],

@@ -19,6 +19,7 @@ from pydantic import Field
 from screening.candidates import enumerate_candidates
 from screening.compositions import LeftOut
 from screening.documents import Candidate, CandidateInfo, Document, Ranking
+from screening.errors import InvalidInput
 from screening.gates import Gates
 from screening.ranking import rank, summarise
 from workflows.fingerprint import identify
@@ -128,6 +129,9 @@ def _labels(candidate: Candidate, config: CampaignConfig) -> dict[str, str]:
 def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure]) -> Response[Any]:
     """All candidates, each composition with its flow."""
     enumeration = enumerate_candidates(config.candidates, structures)
+    if not enumeration.candidates:
+        reasons = "; ".join(f"{entry.formula}: {entry.reason}" for entry in enumeration.left_out)
+        raise InvalidInput(f"no candidate is left to screen ({reasons})")
     compositions: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
     for candidate in enumeration.candidates:
         compositions[candidate.origin.host, candidate.formula].append(candidate)

@@ -58,7 +58,7 @@ def test_a_failing_candidate_fails_alone(mixed):
     codes = sorted(row["failure"]["code"] for row in failed.values())
     assert codes == ["ENGINE_FAILURE", "MISSING_REFERENCE", "UNUSABLE_STRUCTURE"]
     assert all(row["failure"]["message"] for row in failed.values())
-    assert all("Traceback" in row["failure"]["log_tail"] for row in failed.values())
+    assert all(row["failure"]["log_tail"] for row in failed.values())
     assert sum(row["state"] == "done" for row in rows.values()) == 3
 
 

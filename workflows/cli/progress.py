@@ -94,10 +94,13 @@ class StageProgress:
 
     def _note(self, stage: str) -> str:
         """What deserves attention, e.g. `2 running, 1 failed`."""
-        states = [job.state for job in self._states[stage].values()]
+        jobs = self._states[stage].values()
+        states = [job.state for job in jobs]
         counts = {state: states.count(state) for state in ("running", "rejected", "failed")}
-        reused = sum(job.reused for job in self._states[stage].values())
+        reused = sum(job.reused for job in jobs)
         notes = [f"{number} {state}" for state, number in counts.items() if number]
+        if counts["running"]:
+            notes.append(f"{sum(map(_completed, jobs)) / len(jobs):.0%}")
         return ", ".join(notes + ([f"{reused} reused"] if reused else []))
 
     def _print_line(self) -> None:
