@@ -9,11 +9,11 @@ next step, so a run that was killed goes on where it was.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import multiprocessing
 import os
 import shutil
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
@@ -64,6 +64,7 @@ class _Node:
     row: JobRow
     state: JobState
     spawner: _Node | None
+    depth: int = 0
     n_blockers: int = 0
     n_open_spawned: int = 0
     closed: bool = False
@@ -118,7 +119,8 @@ class LocalExecutor:
     def _forget(self) -> None:
         """Start with an empty graph."""
         self._nodes: dict[str, _Node] = {}
-        self._ready: deque[_Node] = deque()
+        self._ready: list[tuple[int, int, _Node]] = []  # a heap, see _make_ready
+        self._n_readied = 0
         self._errored: set[str] = set()
         self._stopped: set[str] = set()
         self._stop_flow = False
@@ -192,7 +194,8 @@ class LocalExecutor:
         while batches:
             rows, spawner = batches.pop()
             ancestors = _ancestors(spawner)
-            nodes = [_Node(row, "waiting", spawner) for row in rows]
+            depth = spawner.depth + 1 if spawner else 0
+            nodes = [_Node(row, "waiting", spawner, depth) for row in rows]
             for node in nodes:
                 self._nodes.setdefault(node.row.uuid, node)
                 if spawner is not None and node.row.spawn_kind != "addition":
@@ -211,7 +214,7 @@ class LocalExecutor:
                 else:
                     self._emit(node)
                     if node.n_blockers == 0:
-                        self._ready.append(node)
+                        self._make_ready(node)
             if spawner is not None:
                 self._close(spawner)
 
@@ -236,7 +239,7 @@ class LocalExecutor:
             for waiter in node.waiters:
                 waiter.n_blockers -= 1
                 if waiter.n_blockers == 0 and waiter.state == "waiting":
-                    self._ready.append(waiter)
+                    self._make_ready(waiter)
             if node.spawner is None or node.row.spawn_kind == "addition":
                 break
             node.spawner.n_open_spawned -= 1
@@ -255,15 +258,20 @@ class LocalExecutor:
         self._start_workers()
         idle = [worker for worker in self._workers if worker.node is None]
         while self._ready and not self._stop_flow:
-            node = self._ready[0]
+            *_, node = self._ready[0]
             if reason := self._reason_to_skip(node):
-                self._ready.popleft()
+                heapq.heappop(self._ready)
                 self._finish(node, reason)
             elif idle:
-                self._ready.popleft()
+                heapq.heappop(self._ready)
                 self._start(node, idle.pop())
             else:
                 break
+
+    def _make_ready(self, node: _Node) -> None:
+        """Queue a job; what was spawned later waits longer: all stabilities before any dynamics."""
+        self._n_readied += 1
+        heapq.heappush(self._ready, (node.depth, self._n_readied, node))
 
     def _reason_to_skip(self, node: _Node) -> Outcome | None:
         parents = set(node.row.parents)
@@ -318,7 +326,7 @@ class LocalExecutor:
         if self._attempts[key] < MAX_ATTEMPTS:
             self._table.wait_again([key])
             node.state = "waiting"
-            self._ready.appendleft(node)
+            self._make_ready(node)
             self._emit(node)
             return
         log = self._folder(key) / LOG_NAME

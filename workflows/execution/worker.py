@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,9 @@ def record_of(job: Job, parents: list[str], kind: SpawnKind | None = None) -> Jo
 
 def records_of(flow: Flow, kind: SpawnKind | None = None) -> tuple[JobRecord, ...]:
     """All jobs of a flow, parents first."""
-    pairs = flow.iterflow()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():  # the executor does not need one order of unrelated jobs
+        warnings.filterwarnings("ignore", "Some jobs are not connected")
+        pairs = list(flow.iterflow())  # type: ignore[no-untyped-call]
     return tuple(record_of(job, parents, kind) for job, parents in pairs)
 
 

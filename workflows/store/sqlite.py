@@ -169,15 +169,14 @@ class SqliteStore(Store):  # type: ignore[misc]
         """Different values of a field, in order of appearance; a list counts by its elements."""
         values: list[Any] = []
         hashed: set[Any] = set()
-        for document in self._documents(criteria):
-            for found in iter_key_candidates(field, document):
-                for value in found if isinstance(found, list) else [found]:
-                    is_hashable = isinstance(value, Hashable)
-                    if value is NOTHING or value in (hashed if is_hashable else values):
-                        continue
-                    values.append(value)
-                    if is_hashable:
-                        hashed.add(value)
+        for found in self._found(field, criteria):
+            for value in found if isinstance(found, list) else [found]:
+                is_hashable = isinstance(value, Hashable)
+                if value is NOTHING or value in (hashed if is_hashable else values):
+                    continue
+                values.append(value)
+                if is_hashable:
+                    hashed.add(value)
         return values
 
     def groupby(
@@ -270,6 +269,16 @@ class SqliteStore(Store):  # type: ignore[misc]
     ) -> Iterator[Document]:
         for (blob,), document in self._matches([DOCUMENT], criteria, sort, skip, limit):
             yield decode(blob) if document is None else document
+
+    def _found(self, path: str, criteria: Criteria | None) -> Iterator[Any]:
+        """What is at `path`, from the column alone where that tells None from nothing."""
+        name = quoted(path) if path in self._table.columns else "null"
+        blob_if_needed = f"case when {name} is null or {name} = x'' then {DOCUMENT} end"
+        for (value, blob), decoded in self._matches([name, blob_if_needed], criteria):
+            if blob is None:
+                yield from_column(value)
+            else:
+                yield from iter_key_candidates(path, decoded or decode(blob))
 
     def _matches(
         self,

@@ -151,7 +151,8 @@ def without_id(answer):
 
 
 LISTS = [[], [None], [1], [True], ["a", 1], [[1]], [None, "a"], [datetime(1960, 1, 1)], ["b", 2.5]]
-SIMPLE = [{"a": value, "b": {"c": value}} for value in SCALARS] + [{}, {"b": {}}, {"b": {"d": 1}}]
+SIMPLE = [{"a": value, "b": {"c": value}} for value in SCALARS]
+SIMPLE += [{}, {"b": {}}, {"b": {"d": 1}}, {"b": None}, {"b": 1}, {"b": []}, {"b": [1, None]}]
 COMPLICATED = [{"a": value, "b": {"c": value}} for value in [*LISTS, {}, {"c": 1}]] + [
     {"b": inner}
     for inner in (None, 1, "a", [], [1], [{"c": 1}], [{"c": "b"}, {"c": "a"}], [1, {"c": "a"}])
