@@ -186,6 +186,9 @@ class Diffusivity(Document):
     D_95_cm2_s: tuple[float, float] | None = None
     upper_bound_cm2_s: float | None = Field(default=None, description="at 95 % confidence")
     reason: str | None = Field(default=None, description="why there is only an upper bound")
+    framework_moves: bool = Field(
+        default=False, description="the host melts or turns; D is then not that of the crystal"
+    )
     caveats: tuple[str, ...] = ()
 
     @model_validator(mode="after")

@@ -33,8 +33,8 @@ def fit_arrhenius(
     Intervals of the result follow from those errors. Where the points scatter about the line
     significantly more than their errors allow (χ² at the 5 % level: another phase, another
     mechanism), all intervals grow by √(χ² / degrees of freedom). Ea is that of ln D, which is that
-    of ln(σT); a fit of ln σ would give about kB T less. Upper bounds are no values and are not
-    used.
+    of ln(σT); a fit of ln σ would give about kB T less. Neither upper bounds nor diffusivities
+    in a framework that moves itself are used.
 
     σ = n z² e² D / (kB T), Nernst–Einstein with n = n_mobile / volume: all mobile ions of the cell
     carry charge, and they move independently (Haven ratio 1).
@@ -56,10 +56,12 @@ def fit_arrhenius(
     for name, number in (("n_mobile", n_mobile), ("volume_A3", volume_A3), ("charge", charge)):
         if not (math.isfinite(number) and number > 0):
             raise InvalidInput(f"{name}={number:g} must be positive")
-    values = [entry for entry in diffusivities if entry.D_cm2_s is not None]
+    values = [entry for entry in diffusivities if entry.D_cm2_s and not entry.framework_moves]
     n_temperatures = len({entry.temperature_K for entry in values})
     n_tried = len({entry.temperature_K for entry in diffusivities})
     found = f"{n_temperatures} of {n_tried} temperatures carry a diffusivity"
+    if melted := [f"{entry.temperature_K:g}" for entry in diffusivities if entry.framework_moves]:
+        found += f" (not counting {', '.join(melted)} K, where the framework moves)"
     if n_temperatures < 2:
         return Arrhenius(reason=f"{found}; a line needs 2, its error bars 3")
     abscissae = np.array([_abscissa(entry.temperature_K) for entry in values])

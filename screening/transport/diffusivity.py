@@ -69,6 +69,7 @@ def estimate_diffusivity(
     reason = _why_no_value(slope, hops, ions_A, trajectory, hop_length_A)
     unit = _cm2_s_per_hop(ions_A, trajectory, hop_length_A)
     is_value = reason is None
+    caveats = _framework_caveats(displacements_A, trajectory, mobile_ion, hop_length_A)
     return Diffusivity(
         temperature_K=trajectory.temperature_K,
         duration_ps=trajectory.duration_ps,
@@ -78,7 +79,8 @@ def estimate_diffusivity(
         D_95_cm2_s=_interval(hops, 0.95, unit) if is_value else None,
         upper_bound_cm2_s=None if is_value else _most_hops(hops, slope.seen) * unit,
         reason=reason,
-        caveats=_framework_caveats(displacements_A, trajectory, mobile_ion, hop_length_A),
+        framework_moves=bool(caveats),
+        caveats=caveats,
     )
 
 

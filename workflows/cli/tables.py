@@ -85,10 +85,11 @@ def products(row: RankedCandidate) -> str:
 
 def diffusivity(value: Diffusivity) -> str:
     """A diffusivity with its 68 % interval, or its upper bound."""
+    mark = "†" if value.framework_moves else ""
     if value.D_cm2_s is None or value.D_68_cm2_s is None:
-        return f"< {value.upper_bound_cm2_s:.1e}"
+        return f"< {value.upper_bound_cm2_s:.1e}{mark}"
     low, high = value.D_68_cm2_s
-    return f"{value.D_cm2_s:.1e} ({low:.1e}…{high:.1e})"
+    return f"{value.D_cm2_s:.1e} ({low:.1e}…{high:.1e}){mark}"
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -114,6 +115,8 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
     notes = []
     if any(row.window_of == "equilibrium" for row in rows):
         notes.append("* metastable: the window is that of the phases it decomposes into")
+    if any(d.framework_moves for row in rows for d in row.diffusivity):
+        notes.append("† the framework itself moves at this temperature: not the crystal's D")
     reasons = {d.reason for row in rows for d in row.diffusivity if d.reason}
     if reasons:
         notes.append("< upper bound at 95 % confidence; `halideflow show` gives each reason")
@@ -185,7 +188,8 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
             {
                 **{
                     f"D({d.temperature_K:g} K)": f"{diffusivity(d)} cm²/s, {d.n_hops:.1f} hops in "
-                    f"{d.duration_ps:.1f} ps" + (f"\n{d.reason}" if d.reason else "")
+                    f"{d.duration_ps:.1f} ps"
+                    + "".join(f"\n{text}" for text in (d.reason, *d.caveats) if text)
                     for d in moved.diffusivities
                 },
                 **{f"{t} K": f"{f.code}: {f.message}" for t, f in moved.failures.items()},

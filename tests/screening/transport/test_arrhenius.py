@@ -123,6 +123,17 @@ def test_two_temperatures_give_a_line_without_error_bars():
     assert answer.reason == "2 of 3 temperatures carry a diffusivity; error bars need 3"
 
 
+def test_a_moving_framework_does_not_enter_the_law_of_the_crystal():
+    crystal = [value(600.0, law(600.0)), value(800.0, law(800.0))]
+    melt = value(1000.0, 50 * law(1000.0)).model_copy(update={"framework_moves": True})
+    answer = fit([*crystal, melt])
+    assert answer.activation_energy_eV == pytest.approx(0.35, rel=1e-9)
+    assert answer.reason == (
+        "2 of 3 temperatures carry a diffusivity (not counting 1000 K, where the framework moves); "
+        "error bars need 3"
+    )
+
+
 @pytest.mark.parametrize(
     ("entries", "reason"),
     [
