@@ -1,4 +1,3 @@
-# ruff: noqa: S608 (names of tables and columns are quoted, values are parameters)
 """A maggma store in one SQLite file: embedded, durable, safe for many processes at once.
 
 An update is on disk when it returns (write-ahead log, fsync on each commit) and is all or nothing.
@@ -49,7 +48,7 @@ Properties = Mapping[str, Any] | Sequence[str]
 Order = Mapping[str, Sort | int]
 
 
-class SqliteStore(Store):  # type: ignore[misc]
+class SqliteStore(Store):
     """Documents in a table of an SQLite file.
 
     Documents come back in the order in which they were first stored, and without `_id`. Threads

@@ -118,10 +118,10 @@ class Table:
         with self.transaction() as connection:
             self.refresh()
             missing = [path for path in dict.fromkeys(paths) if path not in self.columns]
-            if self.columns:
-                self._add(missing)
-            else:
+            if not self.columns:
                 self._create(missing)
+            elif missing:  # else another process was quicker
+                self._add(missing)
             for path in missing:
                 if path not in self.unique:
                     index = quoted(f"{self.name}.{path}")

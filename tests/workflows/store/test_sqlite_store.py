@@ -113,13 +113,27 @@ def test_the_latest_document_and_updates_are_found_by_index(store):
 def query_plan(store, call):
     """Steps of SQLite's plans for what `call` selects."""
     connection = store._table.connection
-    statements = []
-    connection.set_trace_callback(statements.append)
+    selects = []
+
+    class Recorder:
+        def execute(self, sql, parameters=()):
+            if sql.startswith("select") and "pragma" not in sql:
+                selects.append((sql, parameters))
+            return connection.execute(sql, parameters)
+
+        def __getattr__(self, name):
+            return getattr(connection, name)
+
+    ((owner, _),) = store._table._connections.items()
+    store._table._connections[owner] = Recorder()
     call()
-    connection.set_trace_callback(None)
-    selects = [sql for sql in statements if sql.startswith("select") and "pragma" not in sql]
+    store._table._connections[owner] = connection
     assert selects
-    return [step[3] for sql in selects for step in connection.execute(f"explain query plan {sql}")]
+    return [
+        step[3]
+        for sql, parameters in selects
+        for step in connection.execute(f"explain query plan {sql}", parameters)
+    ]
 
 
 def test_columns_decode_no_document(store, monkeypatch):
