@@ -67,13 +67,11 @@ def _not_json(document: Document) -> Iterator[tuple[Path, Any]]:
         path, holder = pending.pop()
         for step, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
             kind = type(value)
-            if kind in _PLAIN:
+            if kind in _PLAIN or (kind is float and math.isfinite(value)):
                 continue
             if kind is dict or kind is list:
                 pending.append(((*path, step), value))
-            elif not (
-                isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-            ):
+            elif not isinstance(value, int):
                 yield (*path, step), value
 
 

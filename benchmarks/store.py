@@ -1,0 +1,152 @@
+"""What it costs to store one document: SqliteStore, and maggma's embedded stores beside it.
+
+A document of 17 kB is stored by one `update` call, as a job does, in a store that holds 500. Ours
+is on disk when the call returns (write-ahead log, fsync), and so is MontyStore's (SQLite's own
+journal, fsync); JSONStore rewrites its whole file without fsync. The rounds of the stores
+alternate, so that whatever else the machine does strikes all of them.
+
+Both clocks are shown, as medians over the updates: CPU time of the process, and wall time, which
+includes waiting for the disk. The ratio is that of the clock which favours us less.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from maggma.core import Store
+from maggma.stores import JSONStore, MontyStore
+
+from workflows.store.sqlite import SqliteStore
+
+N_STORED = 500
+N_MEASURED = 30
+FLOOR = 20.0
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Contender:
+    """A store, how to fill it quickly, and what each of its measured updates cost."""
+
+    label: str
+    store: Store
+    fill: Callable[[list[Document]], Any]
+    cpu_s: list[float] = field(default_factory=list)
+    wall_s: list[float] = field(default_factory=list)
+
+    def insert(self, document: Document) -> None:
+        """Store a document, on the clock."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        self.store.update(document, key=["uuid", "index"])
+        self.cpu_s.append(time.process_time() - cpu)
+        self.wall_s.append(time.perf_counter() - wall)
+
+    @property
+    def cost_ms(self) -> dict[str, float]:
+        """What one update costs, by either clock."""
+        return {
+            "cpu": round(1000 * median(self.cpu_s), 2),
+            "wall": round(1000 * median(self.wall_s), 2),
+        }
+
+    def holds(self, documents: list[Document]) -> bool:
+        """Whether all documents come back equal, from the file and not from memory."""
+        self.store.connect(force_reset=True)
+        found = [
+            {key: value for key, value in document.items() if key != "_id"}
+            for document in self.store.query(sort={"uuid": 1})
+        ]
+        return found == documents and self.store.count({"metadata.candidate": "candidate-7"}) == 1
+
+
+def document(number: int) -> Document:
+    """The answer of a relaxation of 98 atoms: 17 kB of JSON."""
+    rng = np.random.default_rng(number)
+    sites = [
+        {"species": "K", "abc": row, "forces_eV_per_A": rng.normal(size=3).tolist()}
+        for row in rng.random((98, 3)).tolist()
+    ]
+    return {
+        "uuid": f"job-{number:06d}",
+        "index": 1,
+        "name": "relax",
+        "metadata": {"campaign": "benchmark", "candidate": f"candidate-{number}", "stage": "relax"},
+        "output": {"state": "done", "energy_eV": float(rng.normal()), "structure": sites},
+    }
+
+
+def contenders(folder: Path) -> list[Contender]:
+    """Ours first; the peers are filled past maggma's upserts, which would take minutes."""
+    ours = SqliteStore(folder / "ours.sqlite")
+    json_store = JSONStore(str(folder / "peer.json"), read_only=False, key="uuid")
+    monty = MontyStore("documents", database_path=str(folder / "monty"), key="uuid")
+    for store in (ours, json_store, monty):
+        store.connect()
+    return [
+        Contender("SqliteStore (ours)", ours, ours.update),
+        Contender("JSONStore", json_store, json_store._collection.insert_many),
+        Contender("MontyStore (sqlite)", monty, monty._collection.insert_many),
+    ]
+
+
+def inserting() -> dict[str, Any]:
+    """Ratios of the cost of one update, and whether all stores hold the same in the end."""
+    documents = [document(number) for number in range(N_STORED)]
+    size_kB = len(json.dumps(documents[0])) / 1000
+    stored, measured = documents[:-N_MEASURED], documents[-N_MEASURED:]
+    with tempfile.TemporaryDirectory() as folder:
+        stores = contenders(Path(folder))
+        for contender in stores:
+            contender.fill([dict(one) for one in stored])
+        for one in measured:
+            for contender in stores:
+                contender.insert(one)
+        correct = all(contender.holds(documents) for contender in stores)
+        for contender in stores:
+            contender.store.close()
+
+    print(f"one update of a document of {size_kB:.1f} kB, in a store of {N_STORED}")
+    print(f"{'store':22}{'CPU ms':>10}{'wall ms':>10}{'CPU ratio':>12}{'wall ratio':>12}")
+    costs_ms = {contender.label: contender.cost_ms for contender in stores}
+    ours_ms, *_ = costs_ms.values()
+    worse_ratios = []
+    for label, cost_ms in costs_ms.items():
+        ratios = {clock: cost_ms[clock] / ours_ms[clock] for clock in cost_ms}
+        worse_ratios.append(round(min(ratios.values()), 1))
+        columns = [f"{ms:10.2f}" for ms in cost_ms.values()]
+        columns += [f"{ratio:12.1f}" for ratio in ratios.values()]
+        print(f"{label:22}{''.join(columns)}")
+    _, vs_json, vs_monty = worse_ratios
+    return {
+        "ratios": {"vs_jsonstore": vs_json, "vs_montystore": vs_monty},
+        "correct": correct,
+        "document_kB": round(size_kB, 1),
+        "ms_per_document": costs_ms,
+    }
+
+
+def reading() -> dict[str, Any]:
+    """Place of the second measurement: status and rank of 10,000 candidates."""
+    return {}
+
+
+def main() -> None:
+    """Measure, print, and fail if a floor is broken."""
+    result = {"benchmark": "store", **inserting(), **reading()}
+    result["floors_hold"] = result["correct"] and min(result["ratios"].values()) >= FLOOR
+    print(json.dumps(result))
+    if not result["floors_hold"]:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
