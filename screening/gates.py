@@ -18,7 +18,7 @@ class Gates(BaseModel):
     max_volume_change_percent: float | None = Field(
         default=None, gt=0, description="after relaxing: largest |volume change|"
     )
-    max_e_above_lowest_ordering_eV_per_atom: float | None = Field(
+    max_e_above_lowest_eV_per_atom: float | None = Field(
         default=None,
         ge=0,
         description="after relaxing all orderings of a composition in a host: highest energy above "

@@ -42,7 +42,7 @@ def gate_values(
     if relaxation is not None:
         values["volume_change_percent"] = abs(relaxation.volume_change_percent)
         if lowest is not None and lowest.energy_eV_per_atom is not None:
-            values["e_above_lowest_ordering_eV_per_atom"] = (
+            values["e_above_lowest_eV_per_atom"] = (
                 relaxation.energy_eV_per_atom - lowest.energy_eV_per_atom
             )
     if stability is not None:

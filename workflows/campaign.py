@@ -95,7 +95,7 @@ def composition_flow(
         for candidate, label in zip(orderings, labels, strict=True)
     ]
     lowest = None
-    if config.gates.max_e_above_lowest_ordering_eV_per_atom is not None:
+    if config.gates.max_e_above_lowest_eV_per_atom is not None:
         compared = LowestOrderingMaker().make(
             [job.output for job in relaxed], {"campaign": config.name}
         )

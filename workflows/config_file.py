@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -47,7 +48,8 @@ def results_folder(config_path: Path, config: CampaignConfig) -> Path:
     A file without an ending has its results in a folder ending in `-results`.
     """
     default = config_path.stem if config_path.suffix else f"{config_path.name}-results"
-    return config_path.parent / Path(config.results_dir or default).expanduser()
+    folder = config_path.parent / Path(config.results_dir or default).expanduser()
+    return Path(os.path.normpath(folder))  # without `..`, for people to read
 
 
 def read_structures(config: CampaignConfig, config_path: Path) -> dict[str, Structure]:

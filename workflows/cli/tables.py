@@ -32,7 +32,7 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
     rows = list(rows)
     wide = width >= _WIDE
     conducting = any(row.conductivity_300K_S_cm is not None for row in rows)
-    table = Table(title=title, header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right")
     table.add_column("candidate", no_wrap=True)
     table.add_column("E_hull\nmeV/at", justify="right")
@@ -50,7 +50,7 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
             window(row),
             *([products(row)] if wide else []),
             _outcome(row),
-            *([number(row.conductivity_300K_S_cm, ".1e")] if conducting else []),
+            *([_short(row.conductivity_300K_S_cm)] if conducting else []),
         ]
         table.add_row(*cells, style=None if row.rank is not None else "dim")
     return table
@@ -87,9 +87,14 @@ def diffusivity(value: Diffusivity) -> str:
     """A diffusivity with its 68 % interval, or its upper bound."""
     mark = "†" if value.framework_moves else ""
     if value.D_cm2_s is None or value.D_68_cm2_s is None:
-        return f"< {value.upper_bound_cm2_s:.1e}{mark}"
+        return f"< {_short(value.upper_bound_cm2_s)}{mark}"
     low, high = value.D_68_cm2_s
-    return f"{value.D_cm2_s:.1e} ({low:.1e}…{high:.1e}){mark}"
+    return f"{_short(value.D_cm2_s)} ({_short(low)}…{_short(high)}){mark}"
+
+
+def _short(value: float | None) -> str:
+    """Two digits and an exponent without leading zeros."""
+    return number(value, ".1e").replace("e-0", "e-").replace("e+0", "e+")
 
 
 def _times(value: float | None, factor: float) -> float | None:
