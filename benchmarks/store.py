@@ -1,9 +1,10 @@
 """What it costs to store one document: SqliteStore, and maggma's embedded stores beside it.
 
 A document of 17 kB is stored by one `update` call, as a job does, in a store that holds 500. Ours
-is on disk when the call returns (write-ahead log, fsync), and so is MontyStore's (SQLite's own
-journal, fsync); JSONStore rewrites its whole file without fsync. The rounds of the stores
-alternate, so that whatever else the machine does strikes all of them.
+is on disk when the call returns (write-ahead log, fsync on each commit). The peers run as maggma
+sets them up, which promises less: JSONStore rewrites its whole file in place without fsync, and
+MontyStore leaves the moment of the fsync to SQLite. The updates of the stores alternate, so that
+whatever else the machine does strikes all of them.
 
 Both clocks are shown, as medians over the updates: CPU time of the process, and wall time, which
 includes waiting for the disk. The ratio is that of the clock which favours us less.
