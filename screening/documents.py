@@ -14,6 +14,14 @@ from pymatgen.core import Structure
 
 from screening.transport.trajectory import Trajectory
 
+
+def _without_derived_numbers(structure: Structure) -> dict[str, Any]:
+    return structure.as_dict(verbosity=0)
+
+
+StoredStructure = Annotated[
+    Structure, PlainSerializer(_without_derived_numbers, return_type=dict[str, Any])
+]
 State = Literal["done", "rejected", "failed", "skipped"]
 
 
@@ -73,7 +81,7 @@ class CandidateInfo(Document):
 class Candidate(CandidateInfo):
     """One composition in one host with one ordering."""
 
-    structure: Structure
+    structure: StoredStructure
 
 
 class StageDocument(Document):
@@ -102,7 +110,7 @@ class StageDocument(Document):
 class Relaxation(Document):
     """A relaxed structure and its energy."""
 
-    structure: Structure
+    structure: StoredStructure
     energy_eV_per_atom: float
     n_steps: int
     max_force_eV_per_A: float

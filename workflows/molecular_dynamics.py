@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import units
 from ase.md.nose_hoover_chain import NoseHooverChainNVT
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from screening.documents import EnergyConvention, MolecularDynamics
@@ -118,14 +118,12 @@ def widened(structure: Structure, min_width_A: float) -> Structure:
 
 def _seed(structure: Structure, temperature_K: float, seed: int) -> int:
     """A seed of its own for every structure and temperature, the same on every machine."""
-    text = f"{structure.composition.formula} {len(structure)} {temperature_K:g} {seed}"
+    text = f"{structure.composition.alphabetical_formula} {len(structure)} {temperature_K:g} {seed}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 def _start(atoms: Atoms, temperature_K: float, settings: DynamicsSettings, seed: int) -> _Run:
-    MaxwellBoltzmannDistribution(
-        atoms, temperature_K=temperature_K, rng=np.random.default_rng(seed)
-    )
+    thermalize_momenta(atoms, temperature_K, rng=np.random.default_rng(seed))
     Stationary(atoms)
     integrator = NoseHooverChainNVT(
         atoms,

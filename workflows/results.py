@@ -20,9 +20,11 @@ from screening.errors import InvalidInput
 
 if TYPE_CHECKING:
     from jobflow import JobStore
+    from maggma.stores import MongoStore
 
     from workflows.config import StoreSettings
 
+_MONGO_TIMEOUT_MS = 5000
 PASSWORD_VARIABLE = "HALIDEFLOW_MONGO_PASSWORD"  # noqa: S105  a name, not a password
 
 
@@ -58,16 +60,7 @@ class ResultsFolder:
         if settings.backend == "sqlite":
             documents = SqliteStore(self.database)
         else:
-            from maggma.stores import MongoStore
-
-            documents = MongoStore(
-                settings.database,
-                collection_name="documents",
-                host=settings.host,
-                port=settings.port,
-                username=settings.username or "",
-                password=os.environ.get(PASSWORD_VARIABLE, ""),
-            )
+            documents = _mongo_store(settings)
         store = JobStore(documents, additional_stores={"data": arrays})
         store.connect()
         return store
@@ -93,3 +86,28 @@ class ResultsFolder:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+
+def _mongo_store(settings: StoreSettings) -> MongoStore:
+    from maggma.stores import MongoStore
+    from pymongo.errors import PyMongoError
+
+    store = MongoStore(
+        settings.database,
+        collection_name="documents",
+        host=settings.host,
+        port=settings.port,
+        username=settings.username or "",
+        password=os.environ.get(PASSWORD_VARIABLE, ""),
+        mongoclient_kwargs={"serverSelectionTimeoutMS": _MONGO_TIMEOUT_MS},
+    )
+    store.connect()
+    try:
+        store.count()
+    except PyMongoError as error:
+        raise InvalidInput(
+            f"MongoDB at {settings.host}:{settings.port} does not answer "
+            f"({type(error).__name__}); start it, mend store.host, store.port or store.username, "
+            f"set {PASSWORD_VARIABLE}, or use store.backend: sqlite"
+        ) from error
+    return store

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import sqlite3
 
 import numpy as np
 import pytest
 from campaigns import SMALL, halideflow, overlapping, ranking, rock_salt, write_campaign
 from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
+from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
 
 from screening.documents import Ranking
 from workflows.campaign import build_campaign
 from workflows.config_file import load_campaign, read_structures
+from workflows.store.sqlite import SqliteStore
 
 FIELDS = {
     "id",
@@ -140,9 +141,12 @@ def test_trajectories_are_files_that_numpy_opens(mixed):
 
 def test_documents_stay_small_and_carry_their_fingerprint(mixed):
     config, _ = mixed
-    with sqlite3.connect(config.parent / "campaign" / "results.sqlite") as connection:
-        (largest,) = connection.execute("select max(length(doc)) from documents").fetchone()
-    assert largest < 100_000
+    store = SqliteStore(config.parent / "campaign" / "results.sqlite")
+    store.connect()
+    for document in store.query():
+        assert len(json.dumps(document, default=str)) < 100_000
+        assert len(document["metadata"]["fingerprint"]) == 64
+    store.close()
 
 
 def test_every_job_has_an_output_schema_and_a_fingerprint(tmp_path):
@@ -162,7 +166,7 @@ def test_jobflow_itself_runs_the_same_graph_to_the_same_ranking(tmp_path, mixed)
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore(key="blob_uuid")})
     flow = build_campaign(config, read_structures(config, config_file))
     run_locally(flow, store=store, log=False, root_dir=tmp_path, create_folders=True)
-    theirs = store.get_output(flow.jobs[-1].uuid, load=True)
+    theirs = MontyDecoder().process_decoded(store.get_output(flow.jobs[-1].uuid))
     theirs = [row.model_dump(mode="json") for row in theirs.candidates]
     ours = ranking(config_file)
     for row in (*theirs, *ours):
