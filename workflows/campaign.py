@@ -18,11 +18,12 @@ from pydantic import Field
 
 from screening.candidates import enumerate_candidates
 from screening.compositions import LeftOut
-from screening.documents import Candidate, CandidateInfo, Document, Ranking
+from screening.documents import Candidate, CandidateInfo, Document, Ranking, StageDocument
 from screening.errors import InvalidInput
 from screening.gates import Gates
 from screening.ranking import rank, summarise
 from workflows.fingerprint import identify
+from workflows.stages.boundary import LOST
 from workflows.stages.lowest import LowestOrderingMaker
 from workflows.stages.relax import RelaxMaker
 from workflows.stages.stability import StabilityMaker
@@ -150,8 +151,16 @@ def rank_campaign(
     enumeration: EnumerationDocument, campaign: str, engine: str, gates: Gates
 ) -> Ranking:
     """The ranked list, from whatever the candidates' stages answered."""
+    lost = StageDocument(state="failed", failure=LOST)
     rows = [
-        summarise(entry.candidate, engine, gates, entry.relax, entry.stability, entry.transport)
+        summarise(
+            entry.candidate,
+            engine,
+            gates,
+            entry.relax or lost,
+            entry.stability or lost,
+            entry.transport or lost,
+        )
         for entry in enumeration.candidates
     ]
     return Ranking(campaign=campaign, candidates=rank(rows))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 D = TypeVar("D", bound=StageDocument)
 
 LOG_TAIL_LINES = 30
+LOST = Failure(
+    code="LOST",
+    message="the process that ran it died each time it was tried; see `halideflow failures`",
+)
 
 
 def answer(document: type[D], compute: Callable[[], Any], **fields: Any) -> D:

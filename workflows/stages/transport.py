@@ -9,7 +9,6 @@ from jobflow import CURRENT_JOB, Flow, Job, Maker, OnMissing, OutputReference, R
 
 from screening.documents import (
     DynamicsDocument,
-    Failure,
     LowestOrdering,
     RelaxDocument,
     StabilityDocument,
@@ -21,7 +20,7 @@ from screening.ranking import gate_values
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify
-from workflows.stages.boundary import answer
+from workflows.stages.boundary import LOST, answer
 from workflows.stages.dynamics import DynamicsMaker
 
 VERSION = 1
@@ -108,9 +107,8 @@ def fit(
 
     A temperature that failed is kept with its cause; only when all failed has the stage failed.
     """
-    lost = Failure(code="LOST", message="the process that ran it died each time it was tried")
     failures = {
-        f"{temperature_K:g}": run.failure if run and run.failure else lost
+        f"{temperature_K:g}": run.failure if run and run.failure else LOST
         for run, temperature_K in zip(runs, temperatures_K, strict=True)
         if run is None or run.result is None
     }
