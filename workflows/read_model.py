@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -98,21 +98,21 @@ class CampaignResults:
 
     def status(self) -> dict[str, dict[str, int]]:
         """Number of jobs per stage and state; a job that was replaced counts by its last part."""
-        counts: dict[str, dict[str, int]] = {}
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
         for stage, state, number in self._table.select(
             "select stage, state, count(*) from jobs as job where run = ? and stage is not null "
             "and not exists (select 1 from jobs as later where later.uuid = job.uuid "
             "and later.idx > job.idx and later.run = job.run) group by stage, state",
             (self.run,),
         ):
-            counts.setdefault(stage, {})[state] = number
-        return {stage: counts[stage] for stage in STAGES if stage in counts}
+            counts[stage][self._now(state)] += number
+        return {stage: dict(counts[stage]) for stage in STAGES if stage in counts}
 
     def jobs(self, where: str = "1", parameters: tuple[object, ...] = ()) -> list[JobView]:
         """Jobs of the last run, in the order of stages."""
         views = [
-            JobView(*values)
-            for values in self._table.select(
+            JobView(uuid, index, stage, candidate, self._now(state), *values)
+            for uuid, index, stage, candidate, state, *values in self._table.select(
                 "select uuid, idx, stage, candidate, state, attempts, started_at, ended_at, code, "
                 f"message, log_tail from jobs where run = ? and stage is not null and {where}",
                 (self.run, *parameters),
@@ -152,7 +152,7 @@ class CampaignResults:
             (self.run,),
         ):
             unfinished[uuid] = _failed(*failure) if state == "failed" else None
-            if state == "running":
+            if self._now(state) == "running":
                 running.add(candidate)
         outputs = self._outputs(
             entry[stage]["uuid"] for entry in entries for stage in ("stability", "transport")
@@ -220,6 +220,14 @@ class CampaignResults:
         """Compositions that were not made, with the reason."""
         output = self._enumeration()
         return list(output["left_out"]) if output else []
+
+    @cached_property
+    def _is_being_run(self) -> bool:
+        return self._folder.is_being_run()
+
+    def _now(self, state: JobState) -> JobState:
+        """What a process left running when it was killed is waiting."""
+        return "waiting" if state == "running" and not self._is_being_run else state
 
     def _entries(self) -> list[dict[str, Any]]:
         output = self._enumeration()

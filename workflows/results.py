@@ -65,6 +65,21 @@ class ResultsFolder:
         store.connect()
         return store
 
+    def is_being_run(self) -> bool:
+        """Whether a process is running this campaign now."""
+        try:
+            with self._lock_file.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / "run.lock"
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only one who runs this campaign; the lock ends with the process.
@@ -73,7 +88,7 @@ class ResultsFolder:
             InvalidInput: somebody else is running it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "run.lock").open("a+") as file:
+        with self._lock_file.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

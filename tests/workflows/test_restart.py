@@ -141,3 +141,19 @@ def test_interrupt_stores_what_is_finished(tmp_path):
     status = halideflow("status", config, "--json")
     assert status.returncode == 3
     assert json.loads(status.stdout)["totals"]["done"] >= 1
+
+
+def test_what_a_killed_run_left_running_is_shown_as_waiting(tmp_path):
+    config = write_campaign(tmp_path, SMALL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workflows.cli", "run", str(config), "--workers", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not finished_jobs(tmp_path / "campaign" / "results.sqlite"):
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    totals = json.loads(halideflow("status", config, "--json").stdout)["totals"]
+    assert totals["running"] == 0
+    assert totals["waiting"] > 0
