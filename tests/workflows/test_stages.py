@@ -1,0 +1,165 @@
+"""What each stage answers when the stages before it did not go well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from campaigns import rock_salt
+
+from screening.documents import (
+    DynamicsDocument,
+    EnergyConvention,
+    Failure,
+    LowestOrdering,
+    MolecularDynamics,
+    Relaxation,
+    RelaxDocument,
+    Stability,
+    StabilityDocument,
+    StageDocument,
+)
+from screening.errors import RunExploded
+from screening.gates import Gates
+from screening.transport.trajectory import Trajectory
+from workflows.config import DynamicsSettings, EngineSettings, RelaxSettings, StabilitySettings
+from workflows.stages.boundary import answer
+from workflows.stages.dynamics import dynamics
+from workflows.stages.lowest import lowest
+from workflows.stages.relax import relax
+from workflows.stages.stability import stability
+from workflows.stages.transport import TransportMaker, fit, transport
+
+CONVENTION = EnergyConvention(code="c", functional="f", corrections="m", potential="p")
+FAILURE = Failure(code="RUN_EXPLODED", message="9999 K")
+KCL = rock_salt("K", "Cl", 6.3)
+
+
+def relaxed(energy=-3.7):
+    return RelaxDocument(
+        state="done",
+        result=Relaxation(
+            structure=KCL,
+            energy_eV_per_atom=energy,
+            n_steps=1,
+            max_force_eV_per_A=0.01,
+            volume_change_percent=1.0,
+            convention=CONVENTION,
+        ),
+    )
+
+
+def stable():
+    return StabilityDocument(
+        state="done",
+        result=Stability(
+            formation_energy_eV_per_atom=-2.0,
+            e_hull_eV_per_atom=0.0,
+            energy_below_competitors_eV_per_atom=1.0,
+            decomposition={},
+            reduction_limit_V=0.0,
+            oxidation_limit_V=4.4,
+            reduction_products=("K",),
+            oxidation_products=("Cl2",),
+            reduction_reaction="",
+            oxidation_reaction="",
+            window_of="candidate",
+            references_sha256="0" * 64,
+        ),
+    )
+
+
+def run_at(temperature_K):
+    rng = np.random.default_rng(0)
+    start_A = KCL.cart_coords[None]
+    return DynamicsDocument(
+        state="done",
+        temperature_K=temperature_K,
+        result=MolecularDynamics(
+            temperature_K=temperature_K,
+            mean_temperature_K=temperature_K,
+            timestep_fs=2,
+            n_equilibration_steps=10,
+            n_production_steps=1000,
+            energy_drift_eV_per_atom_per_ps=0.0,
+            seed=0,
+            convention=CONVENTION,
+            trajectory=Trajectory(
+                positions_A=(start_A + rng.normal(0, 0.1, (101, len(KCL), 3))).astype(np.float32),
+                cell_A=KCL.lattice.matrix,
+                species=tuple(site.specie.symbol for site in KCL),
+                timestep_fs=2,
+                stride=10,
+                temperature_K=temperature_K,
+            ),
+        ),
+    )
+
+
+def exploded(temperature_K):
+    return DynamicsDocument(state="failed", temperature_K=temperature_K, failure=FAILURE)
+
+
+def test_one_temperature_that_failed_is_kept_with_its_cause():
+    made = fit.original([run_at(300.0), exploded(900.0)], [300.0, 900.0], "K")
+    assert made.state == "done"
+    assert made.result.failures == {"900": FAILURE}
+    (only,) = made.result.diffusivities
+    assert only.temperature_K == 300
+    assert only.upper_bound_cm2_s > 0
+
+
+def test_a_stage_fails_with_the_cause_when_all_temperatures_did():
+    made = fit.original([exploded(300.0), exploded(900.0)], [300.0, 900.0], "K")
+    assert (made.state, made.failure) == ("failed", FAILURE)
+
+
+def test_a_run_that_left_nothing_is_said_to_be_lost():
+    made = fit.original([None, run_at(900.0)], [300.0, 900.0], "K")
+    assert made.result.failures["300"].code == "LOST"
+
+
+@pytest.mark.parametrize("upstream", [None, RelaxDocument(state="failed", failure=FAILURE)])
+def test_stages_behind_a_failure_are_skipped(upstream):
+    maker = TransportMaker(EngineSettings(), DynamicsSettings(), Gates())
+    documents = [
+        stability.original(upstream, "K", StabilitySettings()),
+        dynamics.original(upstream, 300.0, EngineSettings(), DynamicsSettings()),
+        transport.original("uuid", upstream, None, None, "K", maker, {}),
+    ]
+    assert [document.state for document in documents] == ["skipped"] * 3
+
+
+def test_the_lowest_ordering_is_compared_with():
+    failed = RelaxDocument(state="failed", failure=FAILURE)
+    best = lowest.original([relaxed(-3.70), failed, relaxed(-3.75), None])
+    assert best == LowestOrdering(energy_eV_per_atom=-3.75)
+    assert lowest.original([failed]).energy_eV_per_atom is None
+    gates = Gates(max_e_above_lowest_eV_per_atom=0.01)
+    maker = TransportMaker(EngineSettings(), DynamicsSettings(), gates)
+    made = transport.original("uuid", relaxed(-3.70), stable(), best, "K", maker, {})
+    assert made.rejection.gate == "max_e_above_lowest_eV_per_atom"
+    assert made.rejection.value == pytest.approx(0.05, abs=1e-9)
+
+
+def test_an_unusable_structure_is_a_failed_document():
+    overlapping = KCL.copy()
+    overlapping.append("Cl", [0.5, 0.5, 0.51])
+    made = relax.original(overlapping, "K", EngineSettings(), RelaxSettings())
+    assert (made.state, made.failure.code) == ("failed", "UNUSABLE_STRUCTURE")
+    assert "Å apart" in made.failure.message
+
+
+def test_exceptions_end_at_the_boundary():
+    def explode():
+        raise RunExploded("9999 K after 3 steps")
+
+    def stumble():
+        raise KeyError("nobody thought of this")
+
+    made = answer(RelaxDocument, explode)
+    assert (made.failure.code, made.failure.message) == ("RUN_EXPLODED", "9999 K after 3 steps")
+    made = answer(RelaxDocument, stumble)
+    assert made.failure.code == "UNEXPECTED"
+    assert made.failure.message == "KeyError: 'nobody thought of this'"
+    assert "stumble" in made.failure.log_tail
+    assert isinstance(made, StageDocument)
