@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,17 +70,27 @@ class CampaignResults:
     """The results of one campaign.
 
     Raises:
-        InvalidInput: nothing has been run yet.
+        InvalidInput: nothing has been run yet, or the results file is no results file.
     """
 
     def __init__(self, config: CampaignConfig, folder: ResultsFolder) -> None:
+        nothing = f"{folder.path}: no results yet; start with `halideflow run CAMPAIGN`"
         if not folder.database.exists():
-            raise InvalidInput(
-                f"{folder.path}: no results yet; start with `halideflow run CAMPAIGN`"
-            )
+            raise InvalidInput(nothing)
         self._config = config
         self._folder = folder
-        self._table = JobTable(folder.database)
+        self._table = JobTable(folder.database, read_only=True)
+        try:
+            ((run,),) = self._table.select("select max(run) from runs")
+        except sqlite3.OperationalError as error:  # killed before there was a table
+            raise InvalidInput(nothing) from error
+        except sqlite3.DatabaseError as error:
+            raise InvalidInput(
+                f"{folder.database}: {error}; move the file away and run the campaign again"
+            ) from error
+        if run is None:
+            raise InvalidInput(nothing)
+        self.run = int(run)
 
     @property
     def name(self) -> str:
@@ -89,12 +100,6 @@ class CampaignResults:
     @cached_property
     def _store(self) -> JobStore:
         return self._folder.job_store(self._config.store)
-
-    @cached_property
-    def run(self) -> int:
-        """Number of the last run."""
-        ((run,),) = self._table.select("select coalesce(max(run), 0) from runs")
-        return int(run)
 
     def status(self) -> dict[str, dict[str, int]]:
         """Number of jobs per stage and state; a job that was replaced counts by its last part."""

@@ -173,3 +173,21 @@ def test_jobflow_itself_runs_the_same_graph_to_the_same_ranking(tmp_path, mixed)
         if row["failure"]:
             row["failure"]["log_tail"] = ""  # line numbers of other callers
     assert theirs == ours
+
+
+@pytest.mark.parametrize("command", ["status", "rank", "failures"])
+def test_reading_before_there_is_anything_says_what_to_do(tmp_path, command):
+    config = write_campaign(tmp_path, SMALL)
+    asked = halideflow(command, config)
+    assert asked.returncode == 2
+    assert "no results yet; start with `halideflow run" in asked.stderr
+    assert not (tmp_path / "campaign").exists()
+
+
+def test_a_results_file_that_is_none_is_said_so(tmp_path):
+    config = write_campaign(tmp_path, SMALL)
+    (tmp_path / "campaign").mkdir()
+    (tmp_path / "campaign" / "results.sqlite").write_bytes(b"no database, " * 100)
+    asked = halideflow("status", config)
+    assert asked.returncode == 2
+    assert "results.sqlite: file is not a database" in asked.stderr

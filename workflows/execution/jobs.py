@@ -133,8 +133,12 @@ _ROW = (
 class JobTable:
     """Access to the table; one writer at a time, any number of readers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = path
+        if read_only:
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(uri, timeout=60, isolation_level=None, uri=True)
+            return
         self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._connection.execute("pragma journal_mode=WAL")
         self._connection.execute("pragma synchronous=FULL")
