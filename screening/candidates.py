@@ -20,7 +20,7 @@ from pymatgen.core.structure import Structure
 
 from screening.compositions import LeftOut, neutral_compositions, whole_number_of
 from screening.documents import Candidate, Document, Origin
-from screening.errors import InvalidInput
+from screening.errors import InvalidInput, ScreeningError
 from screening.orderings import (
     count_orderings,
     enumerate_orderings,
@@ -156,7 +156,7 @@ def enumerate_candidates(
         structures: the structure of each file by its path, already read.
 
     Raises:
-        InvalidInput: more orderings than allowed, or a file that cannot be ordered.
+        InvalidInput: a family with more orderings than allowed, or two files with the same name.
         UnusableStructure: a host whose symmetry cannot be determined.
     """
     hosts: list[_Host] = []
@@ -166,7 +166,11 @@ def enumerate_candidates(
         hosts.extend(family_hosts)
         for entry in left_out:
             reasons.setdefault(entry.formula, []).append(entry.reason)
-    hosts.extend(_file_host(file, structures or {}) for file in settings.files)
+    for file in settings.files:
+        try:
+            hosts.append(_file_host(file, structures or {}))
+        except ScreeningError as error:  # one file that cannot be used does not stop the others
+            reasons.setdefault(file.path, []).append(str(error))
     candidates: dict[str, Candidate] = {}
     for host in hosts:
         for candidate in _ordered_candidates(host):

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from pydantic import Field
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element, Species
 
@@ -18,9 +19,9 @@ FILLING_TOLERANCE = Fraction(1, 2000)  # 0.333 is read as 1/3
 
 
 class LeftOut(Document):
-    """A composition that became no candidate."""
+    """A composition, or a file of the user's, that became no candidate."""
 
-    formula: str
+    formula: str = Field(description="or the path of the file")
     reason: str
 
 

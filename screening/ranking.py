@@ -4,8 +4,9 @@ Two axes decide: the width of the electrochemical window (V) and the diffusivity
 (cm²/s). They share no unit, so nothing is added up: candidates are sorted into Pareto fronts. One
 is placed behind another only if its window is not wider and its diffusivity lies below the other's
 for certain, that is, if the 68 % intervals do not overlap. An upper bound is an interval that
-starts at zero. Within a front the wider window comes first, then the lower energy above hull.
-Candidates that were rejected, failed or are not finished follow unranked.
+starts at zero, and so is a diffusivity in a framework that moves itself. Within a front the wider
+window comes first, then the lower energy above hull. Candidates that were rejected, failed or are
+not finished follow unranked.
 """
 
 from __future__ import annotations
@@ -178,17 +179,23 @@ def _pareto_fronts(rows: Sequence[RankedCandidate]) -> list[int]:
 
 def _common_temperature(rows: Sequence[RankedCandidate]) -> float | None:
     """The highest temperature at which most rows have something to compare."""
-    counts = Counter(d.temperature_K for row in rows for d in row.diffusivity)
+    counts = Counter(
+        d.temperature_K for row in rows for d in row.diffusivity if not d.framework_moves
+    )
     return max(counts, key=lambda t: (counts[t], t), default=None)
 
 
 def _diffusivity_interval(
     diffusivities: Sequence[Diffusivity], temperature_K: float | None
 ) -> tuple[float, float]:
-    """68 % interval of D in cm²/s; (0, bound) for an upper bound, (0, inf) if nothing is known."""
+    """68 % interval of D in cm²/s; (0, bound) for an upper bound, (0, inf) if nothing is known.
+
+    In a framework that moves, D is not that of the crystal: it may be anything up to it.
+    """
     for diffusivity in diffusivities:
         if diffusivity.temperature_K == temperature_K:
-            if diffusivity.D_68_cm2_s is not None:
-                return diffusivity.D_68_cm2_s
-            return 0.0, diffusivity.upper_bound_cm2_s or math.inf
+            if diffusivity.D_68_cm2_s is None:
+                return 0.0, diffusivity.upper_bound_cm2_s or math.inf
+            low, high = diffusivity.D_68_cm2_s
+            return (0.0 if diffusivity.framework_moves else low), high
     return 0.0, math.inf

@@ -21,8 +21,12 @@ from screening.compositions import LeftOut
 from screening.documents import Candidate, CandidateInfo, Document, Ranking, StageDocument
 from screening.errors import InvalidInput
 from screening.gates import Gates
+from screening.prototypes.library import library_sha256
 from screening.ranking import rank, summarise
+from screening.stability.references import ReferencePhases
+from workflows.engines import engine_convention
 from workflows.fingerprint import identify
+from workflows.stages import dynamics, lowest, relax, stability, transport
 from workflows.stages.boundary import LOST
 from workflows.stages.lowest import LowestOrderingMaker
 from workflows.stages.relax import RelaxMaker
@@ -68,7 +72,7 @@ def build_campaign(config: CampaignConfig, structures: Mapping[str, Structure]) 
         enumerate_campaign(config, dict(structures)),
         "enumerate",
         VERSION,
-        [science, dict(structures)],
+        [science, dict(structures), _behind_the_config(config)],
         labels,
     )
     ranking = identify(
@@ -81,30 +85,40 @@ def build_campaign(config: CampaignConfig, structures: Mapping[str, Structure]) 
     return Flow([enumeration, ranking], output=ranking.output, name=config.name)
 
 
+def _behind_the_config(config: CampaignConfig) -> dict[str, Any]:
+    """What the stages depend on besides the config; a change makes the enumeration ask anew."""
+    return {
+        "engine": engine_convention(config.engine),
+        "references": ReferencePhases.load(config.stability.references).sha256,
+        "prototypes": library_sha256(),
+        "versions": [stage.VERSION for stage in (relax, lowest, stability, transport, dynamics)],
+    }
+
+
 def composition_flow(
     orderings: Sequence[Candidate], config: CampaignConfig
 ) -> tuple[Flow, list[CandidateOutputs]]:
     """All stages of all orderings of one composition in one host."""
-    relax = RelaxMaker(config.engine, config.relax)
-    stability = StabilityMaker(config.stability)
-    transport = TransportMaker(config.engine, config.dynamics, config.gates)
+    relax_maker = RelaxMaker(config.engine, config.relax)
+    stability_maker = StabilityMaker(config.stability)
+    transport_maker = TransportMaker(config.engine, config.dynamics, config.gates)
     jobs: list[Job] = []
     ion = orderings[0].mobile_ion
     labels = [_labels(candidate, config) for candidate in orderings]
     relaxed = [
-        relax.make(candidate.structure, ion, label)
+        relax_maker.make(candidate.structure, ion, label)
         for candidate, label in zip(orderings, labels, strict=True)
     ]
-    lowest = None
+    lowest_output = None
     if config.gates.max_e_above_lowest_eV_per_atom is not None:
         compared = LowestOrderingMaker().make(
             [job.output for job in relaxed], {"campaign": config.name}
         )
-        jobs, lowest = [compared], compared.output
+        jobs, lowest_output = [compared], compared.output
     outputs = []
     for candidate, label, relaxation in zip(orderings, labels, relaxed, strict=True):
-        stable = stability.make(relaxation.output, ion, label)
-        moved = transport.make(relaxation.output, stable.output, lowest, ion, label)
+        stable = stability_maker.make(relaxation.output, ion, label)
+        moved = transport_maker.make(relaxation.output, stable.output, lowest_output, ion, label)
         jobs += [relaxation, stable, moved]
         outputs.append(
             CandidateOutputs(
@@ -148,9 +162,11 @@ def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure])
 
 @job(name="rank", output_schema=Ranking)
 def rank_campaign(
-    enumeration: EnumerationDocument, campaign: str, engine: str, gates: Gates
+    enumeration: EnumerationDocument | None, campaign: str, engine: str, gates: Gates
 ) -> Ranking:
     """The ranked list, from whatever the candidates' stages answered."""
+    if enumeration is None:
+        raise InvalidInput("the enumeration failed, so there is nothing to rank")
     lost = StageDocument(state="failed", failure=LOST)
     rows = [
         summarise(

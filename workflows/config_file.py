@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from screening.errors import InvalidInput
 from workflows.config import CampaignConfig
 from workflows.config_docs import allowed, allowed_keys, choices, json_schema, schema_at
 from workflows.yaml_source import ConfigError, KeyPath, Problem, Source, read_yaml
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
     from pymatgen.core.structure import Structure
 
-__all__ = ["ConfigError", "load_campaign", "read_structures", "results_folder"]
+__all__ = [
+    "ConfigError",
+    "load_campaign",
+    "read_structures",
+    "resolve_references",
+    "results_folder",
+]
 
 
 def load_campaign(path: Path) -> CampaignConfig:
@@ -73,6 +80,36 @@ def read_structures(config: CampaignConfig, config_path: Path) -> dict[str, Stru
         source, _ = read_yaml(config_path)
         raise ConfigError(config_path, [source.at(at).problem(why) for at, why in unread.items()])
     return structures
+
+
+def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignConfig:
+    """The campaign with the path of its reference phases made absolute, once they have been read.
+
+    A shipped name stays as it is; a path is relative to the campaign file.
+
+    Raises:
+        ConfigError: with the line, if there is no such snapshot or it cannot be read.
+    """
+    from screening.errors import ScreeningError
+    from screening.stability.references import ReferencePhases, shipped_snapshots
+
+    name = config.stability.references
+    if name in shipped_snapshots():
+        return config
+    path = (config_path.parent / Path(name).expanduser()).resolve()
+    try:
+        if not path.is_file():
+            raise InvalidInput(
+                f'found "{name}";{_nearest(name, shipped_snapshots())} allowed: '
+                f"{', '.join(shipped_snapshots())}, or a file relative to the campaign file"
+            )
+        ReferencePhases.load(path)
+    except ScreeningError as error:
+        source, _ = read_yaml(config_path)
+        problem = source.at(("stability", "references")).problem(str(error))
+        raise ConfigError(config_path, [problem]) from error
+    stability = config.stability.model_copy(update={"references": str(path)})
+    return config.model_copy(update={"stability": stability})
 
 
 def _reason(error: Exception) -> str:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from jobflow import Job
 
 _SIGNIFICANT_DIGITS = 10
+_ZERO = 1e-12  # below it a coordinate is rounding noise
 
 
 def fingerprint(stage: str, version: int, inputs: Any) -> str:
     """Sha256 (hex) over the canonical JSON of everything that determines a stage's result.
 
-    Floats enter with 10 significant digits, so that the last bits, which differ between machines,
-    do not make a result unknown.
+    Floats enter with 10 significant digits, and as zero below 1e-12, so that the last bits, which
+    differ between machines, do not make a result unknown.
     """
     plain = jsanitize(inputs, strict=True, enum_values=True)
     content = _canonical({"stage": stage, "version": version, "inputs": plain})
@@ -49,7 +50,7 @@ def identify(job: Job, stage: str, version: int, inputs: Any, labels: dict[str, 
 
 def _canonical(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.{_SIGNIFICANT_DIGITS}g}") + 0.0  # + 0.0 turns -0.0 into 0.0
+        return 0.0 if abs(value) < _ZERO else float(f"{value:.{_SIGNIFICANT_DIGITS}g}")
     if isinstance(value, dict):
         return {key: _canonical(entry) for key, entry in value.items() if key != "@version"}
     if isinstance(value, list):

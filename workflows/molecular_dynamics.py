@@ -117,7 +117,7 @@ def widened(structure: Structure, min_width_A: float) -> Structure:
 
 
 def _seed(structure: Structure, temperature_K: float, seed: int) -> int:
-    """A seed of its own for every structure and temperature, the same on every machine."""
+    """A seed of its own for every composition, size and temperature, the same on every machine."""
     text = f"{structure.composition.alphabetical_formula} {len(structure)} {temperature_K:g} {seed}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 

@@ -81,7 +81,7 @@ class CampaignResults:
         self._folder = folder
         self._table = JobTable(folder.database, read_only=True)
         try:
-            ((run,),) = self._table.select("select max(run) from runs")
+            ((run,),) = self._table.select("select max(run) from jobs")
         except sqlite3.OperationalError as error:  # killed before there was a table
             raise InvalidInput(nothing) from error
         except sqlite3.DatabaseError as error:
@@ -99,7 +99,7 @@ class CampaignResults:
 
     @cached_property
     def _store(self) -> JobStore:
-        return self._folder.job_store(self._config.store)
+        return self._folder.job_store(self._config.store, read_only=True)
 
     def status(self) -> dict[str, dict[str, int]]:
         """Number of jobs per stage and state; a job that was replaced counts by its last part."""
@@ -171,10 +171,18 @@ class CampaignResults:
                 self._config.engine.name,
                 self._config.gates,
                 unfinished.get(uuids["relax"], _DONE),
-                _document(StabilityDocument, outputs.get(uuids["stability"]))
-                or unfinished.get(uuids["stability"]),
-                _document(TransportDocument, outputs.get(uuids["transport"]))
-                or unfinished.get(uuids["transport"]),
+                *(
+                    unfinished.get(uuids[stage])  # an old answer does not count while it is redone
+                    or (
+                        None
+                        if uuids[stage] in unfinished
+                        else _document(kind, outputs.get(uuids[stage]))
+                    )
+                    for stage, kind in (
+                        ("stability", StabilityDocument),
+                        ("transport", TransportDocument),
+                    )
+                ),
             )
             if row.state == "waiting" and info.id in running:
                 row = row.model_copy(update={"state": "running"})
@@ -208,7 +216,17 @@ class CampaignResults:
             relax=_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
             stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
             transport=_document(TransportDocument, outputs.get(entry["transport"]["uuid"])),
-            jobs=tuple(self.jobs("candidate = ?", (identifier,))),
+            jobs=tuple(self._jobs_of(entry)),
+        )
+
+    def _jobs_of(self, entry: dict[str, Any]) -> list[JobView]:
+        """By uuid, not by label: candidates of one structure share their jobs."""
+        uuids = [entry[stage]["uuid"] for stage in ("relax", "stability", "transport")]
+        marks = ", ".join("?" * len(uuids))
+        return self.jobs(
+            f"(uuid in ({marks}) or uuid in (select uuid from spawned where spawner_uuid in "
+            f"({marks})))",
+            (*uuids, *uuids),
         )
 
     def relaxed(self) -> dict[str, RelaxDocument]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from screening.errors import InvalidInput
 
@@ -49,16 +50,16 @@ class ResultsFolder:
         """Working folders of jobs."""
         return self.path / "work"
 
-    def job_store(self, settings: StoreSettings) -> JobStore:
+    def job_store(self, settings: StoreSettings, read_only: bool = False) -> JobStore:
         """The store of documents, with the array store `data` behind it; connected."""
         from jobflow import JobStore
 
         from workflows.store.arrays import ArrayFileStore
         from workflows.store.sqlite import SqliteStore
 
-        arrays = ArrayFileStore(self.database, directory=self.path / "arrays")
+        arrays = ArrayFileStore(self.database, self.path / "arrays", read_only=read_only)
         if settings.backend == "sqlite":
-            documents = SqliteStore(self.database)
+            documents = SqliteStore(self.database, read_only=read_only)
         else:
             documents = _mongo_store(settings)
         store = JobStore(documents, additional_stores={"data": arrays})
@@ -89,18 +90,26 @@ class ResultsFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock_file.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(file):
                 file.seek(0)
                 raise InvalidInput(
                     f"{self.path}: process {file.read() or 'unknown'} is running this campaign; "
                     "wait for it, or stop it and run again"
-                ) from None
+                )
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+
+def _lock(file: IO[str]) -> bool:
+    """Whether the lock was had; a reader that only looks may hold it for a moment."""
+    for _ in range(20):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _mongo_store(settings: StoreSettings) -> MongoStore:

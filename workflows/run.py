@@ -9,12 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
+from screening.errors import InvalidInput
 from workflows.campaign import build_campaign
+from workflows.config import StoreSettings
 from workflows.execution.jobs import JobTable
 from workflows.execution.local import JobEvent, LocalExecutor, Summary
 from workflows.results import ResultsFolder
 
 if TYPE_CHECKING:
+    from jobflow import Flow, JobStore
     from pymatgen.core.structure import Structure
 
     from workflows.config import CampaignConfig
@@ -45,17 +50,42 @@ def run_campaign(
         on_event: told of every change of a job.
 
     Raises:
-        InvalidInput: another process is running this campaign.
+        InvalidInput: another process is running this campaign, or its earlier results are in
+            another store.
     """
     with folder.locked():
-        if config_file.resolve() != folder.config_copy.resolve():
-            shutil.copyfile(config_file, folder.config_copy)
+        store = folder.job_store(config.store)
+        flow = build_campaign(config, structures)
         table = JobTable(folder.database)
+        _check_store(table, store, config, flow)
         versions = {name: version(name) for name in _NAMED_VERSIONS}
         run = table.begin_run(config.name, config.model_dump_json(), versions, time.time())
-        store = folder.job_store(config.store)
         with LocalExecutor(table, store, folder.work, n_workers, _PRELOAD, on_event) as executor:
-            summary = executor.run(build_campaign(config, structures), run, retry_failed)
+            if config_file.resolve() != folder.config_copy.resolve():
+                shutil.copyfile(config_file, folder.config_copy)
+            summary = executor.run(flow, run, retry_failed)
         if not summary.interrupted:
             table.end_run(run, time.time())
         return summary
+
+
+def _check_store(table: JobTable, store: JobStore, config: CampaignConfig, flow: Flow) -> None:
+    """The job table and the documents belong together.
+
+    Raises:
+        InvalidInput: the documents of earlier runs are elsewhere, or gone.
+    """
+    for (earlier,) in table.select("select config from runs order by run desc limit 1"):
+        before = StoreSettings(**orjson.loads(earlier)["store"])
+        if before != config.store:
+            raise InvalidInput(
+                f"{table.path}: earlier results of this campaign are in another store "
+                f"({before.model_dump()}); keep it, or set results_dir to a new folder"
+            )
+    for uuid in flow.job_uuids:
+        known = list(table.select("select 1 from jobs where uuid = ? and state = 'done'", (uuid,)))
+        if known and not store.count({"uuid": uuid}):
+            raise InvalidInput(
+                f"{table.path}: the documents of jobs that are done are not in the store any more; "
+                "restore them, or set results_dir to a new folder"
+            )

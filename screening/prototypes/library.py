@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -126,6 +128,11 @@ def ionic_radius(species: Species) -> float:
     return float(radii[min(radii, key=lambda z: abs(z - charge))])
 
 
+def library_sha256() -> str:
+    """Identity of all prototypes together."""
+    return hashlib.sha256(_library_file().read_bytes()).hexdigest()
+
+
 def prototype_names() -> list[str]:
     """Names of all prototypes that come with the package."""
     return list(_library())
@@ -148,6 +155,10 @@ def load_prototype(name: str) -> Prototype:
 
 @functools.cache
 def _library() -> dict[str, Prototype]:
-    text = resources.files(__package__).joinpath("library.yaml").read_text(encoding="utf-8")
+    text = _library_file().read_text(encoding="utf-8")
     entries = YAML(typ="safe", pure=True).load(text)
     return {name: Prototype(name=name, **entry) for name, entry in entries.items()}
+
+
+def _library_file() -> Traversable:
+    return resources.files(__package__).joinpath("library.yaml")

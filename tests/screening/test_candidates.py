@@ -180,15 +180,14 @@ def test_too_many_orderings_of_a_file():
         (rock_salt(a={"K": 0.5}, b={"K": 0.25}, c="Cl"), r"filled to \[0\.25, 0\.5\]"),
     ],
 )
-def test_disorder_that_cannot_be_ordered(structure, message):
-    with pytest.raises(InvalidInput, match=message):
-        enumerate_file(structure)
-
-
-def test_a_file_that_was_not_read():
-    settings = CandidateSettings(files=(StructureFile(path="b.cif", mobile_ion="K"),))
-    with pytest.raises(InvalidInput, match=r"b\.cif was not read"):
-        enumerate_candidates(settings, {})
+def test_disorder_that_cannot_be_ordered_leaves_out_that_file_alone(structure, message):
+    files = tuple(StructureFile(path=path, mobile_ion="K") for path in ("a.cif", "fine.cif"))
+    structures = {"a.cif": structure, "fine.cif": half_filled()}
+    made = enumerate_candidates(CandidateSettings(files=files), structures)
+    (left_out,) = made.left_out
+    assert left_out.formula == "a.cif"
+    assert re.search(message, left_out.reason)
+    assert {candidate.origin.host for candidate in made.candidates} == {"fine.cif"}
 
 
 def test_two_files_of_one_name():

@@ -123,6 +123,12 @@ def test_an_upper_bound_is_an_interval_from_zero():
     assert fronts == {"fast": 1, "unknown": 1, "slow": 2}
 
 
+def test_a_melt_does_not_beat_a_crystal():
+    melted = value(9e-5, 1.1e-4).model_copy(update={"framework_moves": True})
+    rows = [row("melted", 2.5, melted), row("solid", 2.4, value(1e-5, 2e-5))]
+    assert {r.id: r.pareto_front for r in rank(rows)} == {"melted": 1, "solid": 1}
+
+
 intervals = st.tuples(st.floats(1e-8, 1e-4), st.floats(1e-8, 1e-4)).map(sorted)
 finished = st.lists(st.tuples(st.floats(0, 5), intervals), max_size=12)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
 
 from screening.documents import Ranking
+from screening.stability.references import locate_snapshot
 from workflows.campaign import build_campaign
 from workflows.config_file import load_campaign, read_structures
 from workflows.store.sqlite import SqliteStore
@@ -191,3 +193,75 @@ def test_a_results_file_that_is_none_is_said_so(tmp_path):
     asked = halideflow("status", config)
     assert asked.returncode == 2
     assert "results.sqlite: file is not a database" in asked.stderr
+
+
+def roots(config_file):
+    config = load_campaign(config_file)
+    return build_campaign(config, read_structures(config, config_file)).job_uuids
+
+
+@pytest.mark.parametrize("stage", ["relax", "stability", "dynamics", "transport"])
+def test_new_code_of_a_stage_makes_the_enumeration_ask_anew(tmp_path, monkeypatch, stage):
+    config_file = write_campaign(tmp_path, SMALL)
+    before = roots(config_file)
+    monkeypatch.setattr(f"workflows.stages.{stage}.VERSION", 99)
+    assert not set(before) & set(roots(config_file))
+
+
+def test_other_reference_phases_make_the_enumeration_ask_anew(tmp_path):
+    config_file = write_campaign(tmp_path, SMALL)
+    snapshot = json.loads(locate_snapshot("chgnet-0.3.0").read_text())
+    snapshot["phases"] = snapshot["phases"][:-1]
+    (tmp_path / "refs.json").write_text(json.dumps(snapshot))
+    config = load_campaign(config_file)
+    stability = config.stability.model_copy(update={"references": str(tmp_path / "refs.json")})
+    other = config.model_copy(update={"stability": stability})
+    structures = read_structures(config, config_file)
+    before, after = (build_campaign(c, structures).job_uuids for c in (config, other))
+    assert not set(before) & set(after)
+
+
+def test_names_and_descriptions_do_not(tmp_path):
+    config_file = write_campaign(tmp_path, SMALL)
+    config = load_campaign(config_file)
+    structures = read_structures(config, config_file)
+    other = config.model_copy(update={"description": "another", "results_dir": "elsewhere"})
+    before, after = (build_campaign(c, structures).job_uuids for c in (config, other))
+    assert before == after
+
+
+def test_documents_that_are_gone_are_not_taken_for_done(tmp_path, mixed):
+    config, _ = mixed
+    folder = tmp_path / "copy"
+    shutil.copytree(config.parent, folder)
+    store = SqliteStore(folder / "campaign" / "results.sqlite")
+    store.connect()
+    store.remove_docs({})
+    store.close()
+    refused = halideflow("run", folder / "campaign.yaml")
+    assert refused.returncode == 2
+    assert "not in the store any more" in refused.stderr
+
+
+def test_another_store_is_refused_and_changes_nothing(tmp_path, mixed):
+    config, _ = mixed
+    folder = tmp_path / "copy"
+    shutil.copytree(config.parent, folder)
+    copy = folder / "campaign.yaml"
+    before = ranking(copy)
+    text = copy.read_text()
+    copy.write_text(text + "store: {backend: mongodb, host: 127.0.0.1, port: 1}\n")
+    assert halideflow("run", copy).returncode == 2
+    copy.write_text(text)
+    assert ranking(copy) == before
+
+
+def test_candidates_of_one_structure_share_their_jobs_and_both_show_them(tmp_path):
+    cell = rock_salt("K", "Cl", 6.3).get_primitive_structure()
+    config = write_campaign(tmp_path, {"a": ("K", cell), "b": ("K", cell)}, temperatures=(300.0,))
+    assert halideflow("run", config).returncode == 0
+    first, second = (
+        json.loads(halideflow("show", config, row["id"], "--json").stdout)["jobs"]
+        for row in ranking(config)
+    )
+    assert [job["uuid"] for job in first] == [job["uuid"] for job in second] != []

@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
+from screening.stability.references import locate_snapshot
 from workflows.config_docs import allowed, default_yaml, schema_at
-from workflows.config_file import ConfigError, load_campaign, read_structures, results_folder
+from workflows.config_file import (
+    ConfigError,
+    load_campaign,
+    read_structures,
+    resolve_references,
+    results_folder,
+)
 
 VALID = """\
 name: demo
@@ -454,3 +461,24 @@ def test_structures_that_cannot_be_read(tmp_path, campaign):
         '  line 7, candidates.files[2].path: found "broken.cif"; cannot be read as a structure: '
     )
     assert lines[4].startswith('  line 8, candidates.files[3].path: found "structures"; ')
+
+
+def test_reference_phases_that_are_not_there(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(VALID + "stability: {references: chgnet-0.3.1}\n")
+    with pytest.raises(
+        ConfigError, match=r"line \d+, stability\.references.*did you mean chgnet-0"
+    ):
+        resolve_references(load_campaign(config), config)
+
+
+def test_a_path_of_reference_phases_is_relative_to_the_campaign(tmp_path, monkeypatch):
+    (tmp_path / "refs.json").write_bytes(locate_snapshot("chgnet-0.3.0").read_bytes())
+    config = tmp_path / "c.yaml"
+    config.write_text(VALID + "stability: {references: refs.json}\n")
+    monkeypatch.chdir("/")
+    resolved = resolve_references(load_campaign(config), config)
+    assert resolved.stability.references == str(tmp_path / "refs.json")
+    (tmp_path / "refs.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"stability\.references"):
+        resolve_references(load_campaign(config), config)

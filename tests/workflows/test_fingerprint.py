@@ -44,6 +44,10 @@ def test_negative_zero_is_zero():
     assert fingerprint("a", 1, [-0.0]) == fingerprint("a", 1, [0.0])
 
 
+def test_rounding_noise_is_zero():
+    assert fingerprint("a", 1, 6e-16) == fingerprint("a", 1, 0.0) != fingerprint("a", 1, 1e-9)
+
+
 def test_another_process_gives_the_same_fingerprint():
     code = (
         "from pymatgen.core import Lattice, Structure\n"

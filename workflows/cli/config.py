@@ -12,10 +12,16 @@ from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
 
 def validate(campaign: CampaignFile, as_json: Json = False) -> None:
     """Check CAMPAIGN and the structure files it names; writes nothing."""
-    from workflows.config_file import ConfigError, load_campaign, read_structures, results_folder
+    from workflows.config_file import (
+        ConfigError,
+        load_campaign,
+        read_structures,
+        resolve_references,
+        results_folder,
+    )
 
     try:
-        config = load_campaign(campaign)
+        config = resolve_references(load_campaign(campaign), campaign)
         read_structures(config, campaign)
     except ConfigError as error:
         if not as_json:

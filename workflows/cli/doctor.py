@@ -105,9 +105,14 @@ def _guarded(name: str, look: Callable[[], Check], advice: str) -> Check:
 
 
 def _load(campaign: Path) -> tuple[CampaignConfig, Path]:
-    from workflows.config_file import load_campaign, read_structures, results_folder
+    from workflows.config_file import (
+        load_campaign,
+        read_structures,
+        resolve_references,
+        results_folder,
+    )
 
-    config = load_campaign(campaign)
+    config = resolve_references(load_campaign(campaign), campaign)
     read_structures(config, campaign)
     return config, results_folder(campaign, config).absolute()
 

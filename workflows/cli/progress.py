@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.progress import (
@@ -13,6 +14,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from workflows.execution.jobs import FINISHED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +30,6 @@ SHOWN = {
     "transport": "diffusivity",
     "rank": "rank",
 }
-_FINISHED = ("done", "rejected", "failed", "skipped")
 _LINE_EVERY_S = 15.0
 
 
@@ -39,12 +41,11 @@ class StageProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._states: dict[str, dict[str, JobEvent]] = {stage: {} for stage in SHOWN}
+        self._tallies = {stage: _Tally() for stage in SHOWN}
         self._progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(bar_width=36),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[tally]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -58,7 +59,7 @@ class StageProgress:
         self._progress.start()
         for stage, label in SHOWN.items():
             self._tasks[stage] = self._progress.add_task(
-                label, total=None, start=False, count="", note=""
+                label, total=None, start=False, tally=self._tallies[stage]
             )
         return self
 
@@ -71,47 +72,58 @@ class StageProgress:
         """Take in an event."""
         if event.stage not in SHOWN:
             return
-        jobs = self._states[event.stage]
-        jobs[event.key[0]] = event
+        tally = self._tallies[event.stage]
+        tally.count(event)
         task = self._tasks[event.stage]
         if event.state == "running" and not self._progress.tasks[task].started:
             self._progress.start_task(task)
-        self._progress.update(
-            task,
-            total=len(jobs),
-            completed=sum(_completed(job) for job in jobs.values()),
-            count=self._count(event.stage),
-            note=self._note(event.stage),
-        )
-        quiet_s = time.monotonic() - self._last_line_s
+        self._progress.update(task, total=tally.n_jobs, completed=tally.completed)
         # Not when a job ends: its worker has no new one yet, and the line would show it idle.
-        if event.state == "running" and not self._console.is_terminal and quiet_s > _LINE_EVERY_S:
+        is_due = time.monotonic() - self._last_line_s > _LINE_EVERY_S
+        if is_due and event.state == "running" and not self._console.is_terminal:
             self._print_line()
-
-    def _count(self, stage: str) -> str:
-        jobs = self._states[stage].values()
-        return f"{sum(job.state in _FINISHED for job in jobs)}/{len(jobs)}"
-
-    def _note(self, stage: str) -> str:
-        """What deserves attention, e.g. `2 running, 1 failed`."""
-        jobs = self._states[stage].values()
-        states = [job.state for job in jobs]
-        counts = {state: states.count(state) for state in ("running", "rejected", "failed")}
-        reused = sum(job.reused for job in jobs)
-        notes = [f"{number} {state}" for state, number in counts.items() if number]
-        if counts["running"]:
-            notes.append(f"{sum(map(_completed, jobs)) / len(jobs):.0%}")
-        return ", ".join(notes + ([f"{reused} reused"] if reused else []))
 
     def _print_line(self) -> None:
         self._last_line_s = time.monotonic()
         parts = [
-            f"{label} {self._count(stage)}" + (f" ({note})" if (note := self._note(stage)) else "")
-            for stage, label in SHOWN.items()
-            if self._states[stage]
+            f"{SHOWN[stage]} {tally}" for stage, tally in self._tallies.items() if tally.n_jobs
         ]
         self._console.print(" · ".join(parts), highlight=False, soft_wrap=True)
 
 
-def _completed(job: JobEvent) -> float:
-    return 1.0 if job.state in _FINISHED else job.fraction
+class _Tally:
+    """Jobs of a stage by state, kept by difference: a campaign may have very many."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, JobEvent] = {}
+        self._states: Counter[str] = Counter()
+        self._n_reused = 0
+        self.completed = 0.0
+
+    @property
+    def n_jobs(self) -> int:
+        return len(self._last)
+
+    def count(self, event: JobEvent) -> None:
+        """A job that was replaced goes on under its uuid; its last event counts."""
+        uuid = event.key[0]
+        if (before := self._last.get(uuid)) is not None:
+            self._add(before, -1)
+        self._last[uuid] = event
+        self._add(event, 1)
+
+    def _add(self, event: JobEvent, sign: int) -> None:
+        self._states[event.state] += sign
+        self._n_reused += sign * event.reused
+        self.completed += sign * (1.0 if event.state in FINISHED else event.fraction)
+
+    def __str__(self) -> str:
+        """For instance `3/14 (2 running, 21%)`."""
+        counts = {state: self._states[state] for state in ("running", "rejected", "failed")}
+        notes = [f"{number} {state}" for state, number in counts.items() if number]
+        if counts["running"]:
+            notes.append(f"{self.completed / self.n_jobs:.0%}")
+        if self._n_reused:
+            notes.append(f"{self._n_reused} reused")
+        n_finished = sum(self._states[state] for state in FINISHED)
+        return f"{n_finished}/{self.n_jobs}" + (f" ({', '.join(notes)})" if notes else "")

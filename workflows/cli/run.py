@@ -10,11 +10,22 @@ import typer
 from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
 
 
+def _n_cores() -> int:
+    """Those that this process may use: on a cluster fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run(
     campaign: CampaignFile,
     workers: Annotated[
-        int, typer.Option(min=1, help="Worker processes, one thread each; default: the cores.")
-    ] = os.cpu_count() or 1,
+        int,
+        typer.Option(
+            min=1,
+            help="Worker processes, one thread each; default: the cores this process may use.",
+        ),
+    ] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try once more what failed before.")
     ] = False,
@@ -31,11 +42,16 @@ def run(
 
     from workflows.cli.progress import StageProgress
     from workflows.cli.tables import ranking_notes, ranking_table
-    from workflows.config_file import load_campaign, read_structures, results_folder
+    from workflows.config_file import (
+        load_campaign,
+        read_structures,
+        resolve_references,
+        results_folder,
+    )
     from workflows.results import ResultsFolder
 
     started_s = time.monotonic()
-    config = load_campaign(campaign)
+    config = resolve_references(load_campaign(campaign), campaign)
     structures = read_structures(config, campaign)
     folder = ResultsFolder(results_folder(campaign, config))
     console = Console(stderr=True)
@@ -57,20 +73,27 @@ def run(
             soft_wrap=True,
         )
         raise typer.Exit(ExitCode.PENDING)
-    rows = CampaignResults(config, folder).ranking()
+    results = CampaignResults(config, folder)
+    rows = results.ranking()
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
     else:
         output = Console()
         output.print(ranking_table(rows, output.width))
         output.print(ranking_notes(rows), highlight=False)
+        for left_out in results.left_out():
+            console.print(f"left out: {left_out['formula']}: {left_out['reason']}", soft_wrap=True)
+        for job in results.failures():
+            console.print(
+                f"failed: {job.candidate or job.stage}: {job.message}", style="red", soft_wrap=True
+            )
     if summary.n_executed:
         console.print(
             f"{summary.n_executed} jobs run, {summary.n_reused} reused, in {elapsed_s:.0f} s"
         )
     else:
         console.print(
-            f"nothing to do: all {summary.n_reused} jobs of this config are done "
+            f"nothing to do: all {summary.n_reused} jobs of this config are finished "
             f"({elapsed_s:.1f} s)"
         )
     console.print(
@@ -82,6 +105,9 @@ def run(
     )
     if summary.n_failed:
         console.print(
-            f"{summary.n_failed} jobs failed: halideflow failures {campaign}", soft_wrap=True
+            f"{summary.n_failed} jobs failed: halideflow failures {campaign} says why, "
+            f"halideflow run {campaign} --retry-failed tries them again",
+            highlight=False,
+            soft_wrap=True,
         )
         raise typer.Exit(ExitCode.FAILURES)

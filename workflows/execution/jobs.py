@@ -20,6 +20,7 @@ import orjson
 JobState = Literal["waiting", "running", "done", "rejected", "failed", "skipped"]
 SpawnKind = Literal["replace", "detour", "addition"]
 Key = tuple[str, int]
+FINISHED = ("done", "rejected", "failed", "skipped")
 
 _SCHEMA = """
 create table if not exists jobs (
@@ -251,8 +252,8 @@ class JobTable:
                 ),
             )
 
-    def reset_failed(self) -> None:
-        """Let failed jobs, and all that depended on them, wait again."""
+    def reset_failed(self, code: str | None = None) -> None:
+        """Let failed jobs (of one code, or all), and all that depended on them, wait again."""
         waiters = defaultdict(set)
         spawner = {}
         for uuid, index, parents in self.select("select uuid, idx, parents from jobs"):
@@ -262,7 +263,12 @@ class JobTable:
             "select spawner_uuid, spawner_idx, uuid, idx from spawned where kind != 'addition'"
         ):
             spawner[uuid, index] = tuple(origin)
-        pending: list[Key] = list(self.select("select uuid, idx from jobs where state = 'failed'"))
+        pending: list[Key] = list(
+            self.select(
+                "select uuid, idx from jobs where state = 'failed' and code = coalesce(?, code)",
+                (code,),
+            )
+        )
         reset = set(pending)
         while pending:
             key: Key | None = pending.pop()
@@ -313,7 +319,12 @@ class _Transaction:
         self._connection = connection
 
     def __enter__(self) -> None:
-        self._connection.execute("begin immediate")
+        try:
+            self._connection.execute("begin immediate")
+        except BaseException:  # Ctrl-C while waiting for the lock arrives after it was had
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            raise
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._connection.execute("commit" if kind is None else "rollback")

@@ -10,28 +10,26 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import multiprocessing
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from workflows.execution.jobs import JobRow, JobState, JobTable, Key, Outcome
-from workflows.execution.worker import LOG_NAME, Progress, Started, records_of, work
+from workflows.execution.jobs import FINISHED, JobRow, JobState, JobTable, Key, Outcome
+from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker
+from workflows.execution.worker import LOG_NAME, Progress, Ready, Started, records_of
+from workflows.stages.boundary import LOG_TAIL_LINES
 
 if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
-
     from jobflow import Flow, Job, JobStore
 
 MAX_ATTEMPTS = 3
-"""A job whose process died this often is given up."""
+"""A job whose process died this often in one run is given up until the next run."""
 
-_FINISHED = ("done", "rejected", "failed", "skipped")
+WORKER_DIED = "WORKER_DIED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +69,6 @@ class _Node:
     waiters: list[_Node] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Worker:
-    process: SpawnProcess
-    connection: Connection
-    node: _Node | None = None
-
-
 class LocalExecutor:
     """Runs flows over worker processes, which stay warm until the `with` block ends.
 
@@ -106,7 +97,7 @@ class LocalExecutor:
         self._n_workers = n_workers
         self._preload = preload
         self._on_event = on_event
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker[_Node]] = []
         self._run = 0
         self._forget()
 
@@ -114,7 +105,7 @@ class LocalExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end_workers(kill=any(worker.node for worker in self._workers))
+        end_workers(self._workers, kill=any(worker.node for worker in self._workers))
 
     def _forget(self) -> None:
         """Start with an empty graph."""
@@ -140,48 +131,31 @@ class LocalExecutor:
 
         self._forget()
         self._run = run
-        if retry_failed:
-            self._table.reset_failed()
+        self._table.reset_failed(None if retry_failed else WORKER_DIED)
         rows = self._table.claim(records_of(get_flow(flow, allow_external_references=True)), run)
         self._add(rows, None)
         interrupted = False
         try:
             while self._n_open:
                 self._dispatch()
-                if not self._busy():
+                if self._stop_flow:
+                    self._ready.clear()
+                if not (self._ready or self._busy()):
                     break
                 self._receive()
         except KeyboardInterrupt:
             interrupted = True
             self._table.wait_again(w.node.row.key for w in self._workers if w.node)
-            self._end_workers(kill=True)
+            end_workers(self._workers, kill=True)
         if self._stop_flow:
             self._skip_rest()
         return Summary(self._n_executed, self._n_reused, self._n_failed, interrupted)
 
     def _start_workers(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        while len(self._workers) < self._n_workers:
-            ours, theirs = context.Pipe()
-            process = context.Process(
-                target=work, args=(theirs, self._store, self._preload), daemon=True
-            )
-            with _one_thread_each():
-                process.start()
-            theirs.close()
-            self._workers.append(_Worker(process, ours))
-
-    def _end_workers(self, kill: bool) -> None:
-        for worker in self._workers:
-            if kill:
-                worker.process.kill()
-            else:
-                with contextlib.suppress(OSError):
-                    worker.connection.send(None)
-        for worker in self._workers:
-            worker.process.join()
-            worker.connection.close()
-        self._workers.clear()
+        """As many as there is work for, and one more that is warm when there is."""
+        n_jobs = len(self._ready) + sum(worker.node is not None for worker in self._workers)
+        while len(self._workers) < min(self._n_workers, n_jobs + 1):
+            self._workers.append(start_worker(self._store, self._preload))
 
     def _busy(self) -> bool:
         return any(worker.node for worker in self._workers)
@@ -208,7 +182,7 @@ class LocalExecutor:
                         parent.waiters.append(node)
                         node.n_blockers += 1
             for node in nodes:
-                if node.row.state in _FINISHED:
+                if node.row.state in FINISHED:
                     self._n_reused += 1
                     batches.append((self._settle(node, reused=True), node))
                 else:
@@ -234,7 +208,7 @@ class LocalExecutor:
 
     def _close(self, node: _Node) -> None:
         """Release what waits for `node` once it and all that it spawned are finished."""
-        while node.state in _FINISHED and not node.n_open_spawned and not node.closed:
+        while node.state in FINISHED and not node.n_open_spawned and not node.closed:
             node.closed = True
             for waiter in node.waiters:
                 waiter.n_blockers -= 1
@@ -256,7 +230,7 @@ class LocalExecutor:
     def _dispatch(self) -> None:
         """Give ready jobs to idle workers; jobs that must not run are settled here."""
         self._start_workers()
-        idle = [worker for worker in self._workers if worker.node is None]
+        idle = [w for w in self._workers if w.is_ready and w.node is None]
         while self._ready and not self._stop_flow:
             *_, node = self._ready[0]
             if reason := self._reason_to_skip(node):
@@ -281,7 +255,7 @@ class LocalExecutor:
             return Outcome("skipped", lost=True, message="a job that it needs failed")
         return None
 
-    def _start(self, node: _Node, worker: _Worker) -> None:
+    def _start(self, node: _Node, worker: Worker[_Node]) -> None:
         key = node.row.key
         self._table.start(key, time.time())
         node.state, worker.node = "running", node
@@ -299,6 +273,9 @@ class LocalExecutor:
             except (EOFError, OSError):
                 self._bury(worker)
                 continue
+            if isinstance(message, Ready):
+                worker.is_ready = True
+                continue
             node = worker.node
             assert node is not None
             if isinstance(message, Progress):
@@ -308,7 +285,7 @@ class LocalExecutor:
                 self._n_executed += 1
                 self._finish(node, message)
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: Worker[_Node]) -> None:
         """A worker died: its job waits again, or is given up after too many deaths."""
         worker.process.join()
         worker.connection.close()
@@ -330,16 +307,16 @@ class LocalExecutor:
             self._emit(node)
             return
         log = self._folder(key) / LOG_NAME
-        tail = log.read_text(errors="replace").splitlines()[-30:] if log.exists() else []
+        tail = log.read_text(errors="replace").splitlines() if log.exists() else []
         self._finish(
             node,
             Outcome(
                 "failed",
                 lost=True,
-                code="WORKER_DIED",
+                code=WORKER_DIED,
                 message=f"its process ended with exit code {worker.process.exitcode} in each of "
                 f"{MAX_ATTEMPTS} attempts (-9: killed, often for want of memory)",
-                log_tail="\n".join(tail),
+                log_tail="\n".join(tail[-LOG_TAIL_LINES:]),
             ),
         )
 
@@ -362,29 +339,9 @@ class LocalExecutor:
         return self._work_root / f"{key[0]}_{key[1]}"
 
 
-class WorkerLost(RuntimeError):
-    """Workers cannot be kept alive on this machine."""
-
-
 def _ancestors(node: _Node | None) -> set[_Node]:
     found = set()
     while node is not None:
         found.add(node)
         node = node.spawner
     return found
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes, not threads, share the cores; numeric libraries read this when they load."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

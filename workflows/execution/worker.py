@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -20,6 +19,7 @@ from screening.documents import StageDocument
 from screening.errors import ScreeningError
 from workflows.execution.jobs import JobRecord, Key, Outcome, SpawnKind
 from workflows.execution.progress import listen
+from workflows.stages.boundary import LOG_TAIL_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from jobflow import Flow, Job, JobStore, Response
 
 LOG_NAME = "job.log"
-LOG_TAIL_LINES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +47,26 @@ class Progress:
     fraction: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has imported what it needs and reached the store."""
+
+
 def work(connection: Connection, store: JobStore, preload: tuple[str, ...]) -> None:
     """Run jobs from `connection` until it sends None or the parent dies.
 
     Args:
-        connection: gets `Started`, answers with `Progress` while a job runs and `Outcome` after it.
+        connection: says `Ready` once, gets `Started`, answers with `Progress` while a job runs and
+            `Outcome` after it.
         store: where outputs go; connected here.
         preload: modules to import before the first job, so that it starts warm.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _die_with_parent()
     for module in preload:
         importlib.import_module(module)
     store.connect()
     listen(lambda fraction: connection.send(Progress(fraction)))
+    connection.send(Ready())
     while (started := connection.recv()) is not None:
         connection.send(_run(started, store))
 

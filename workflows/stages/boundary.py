@@ -21,7 +21,7 @@ D = TypeVar("D", bound=StageDocument)
 LOG_TAIL_LINES = 30
 LOST = Failure(
     code="LOST",
-    message="the process that ran it died each time it was tried; see `halideflow failures`",
+    message="the job left no answer; `halideflow failures` says why",
 )
 
 

@@ -20,6 +20,7 @@ from screening.ranking import gate_values
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify
+from workflows.stages import dynamics as dynamics_stage
 from workflows.stages.boundary import LOST, answer
 from workflows.stages.dynamics import DynamicsMaker
 
@@ -60,6 +61,7 @@ class TransportMaker(Maker):
                 engine_convention(self.engine),
                 self.settings,
                 self.gates,
+                dynamics_stage.VERSION,
             ],
             labels,
         )

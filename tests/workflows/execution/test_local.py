@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import logging
+import sqlite3
 
 import pytest
 from flows import (
@@ -122,6 +123,28 @@ def test_job_that_kills_its_worker_each_time_is_given_up_alone(machine, tmp_path
     assert code == "WORKER_DIED"
     assert "-9" in message
     assert machine.store.count() == 5
+
+
+def test_a_job_given_up_for_its_deaths_is_tried_again_by_the_next_run(machine, tmp_path):
+    flow = Flow([die(str(tmp_path), deaths=4), total([1])])
+    assert machine.run(flow).n_failed == 1
+    assert machine.run(flow).n_failed == 0
+
+
+def test_interrupt_while_waiting_for_the_lock_leaves_the_table_usable(machine):
+    other = sqlite3.connect(machine.table.path)
+    other.execute("begin immediate")
+
+    def interrupt():
+        other.execute("rollback")
+        raise KeyboardInterrupt
+
+    machine.table._connection.set_progress_handler(interrupt, 1)
+    with pytest.raises((KeyboardInterrupt, sqlite3.OperationalError)):
+        machine.table.wait_again([("a", 1)])
+    machine.table._connection.set_progress_handler(None, 0)
+    other.close()
+    machine.table.wait_again([("a", 1)])
 
 
 def test_working_folder_survives_the_death_of_its_job(machine):
