@@ -106,13 +106,16 @@ def _guarded(name: str, look: Callable[[], Check], advice: str) -> Check:
 
 def _load(campaign: Path) -> tuple[CampaignConfig, Path]:
     from workflows.config_file import (
+        ConfigError,
         load_campaign,
         read_structures,
         resolve_references,
         results_folder,
     )
 
-    config = resolve_references(load_campaign(campaign), campaign)
+    config = load_campaign(campaign)
+    with contextlib.suppress(ConfigError):  # the check of the references says what is wrong
+        config = resolve_references(config, campaign)
     read_structures(config, campaign)
     return config, results_folder(campaign, config).absolute()
 

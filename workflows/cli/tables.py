@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 UNKNOWN = "–"
 _WIDE = 120
-_UNITS = ("_eV_per_atom", "_V", "_percent", "_S_cm")
+_UNITS = {
+    "_eV_per_atom": (1000, "meV"),
+    "_V": (1, "V"),
+    "_percent": (1, "%"),
+    "_S_cm": (1, "S/cm"),
+}
 
 
 def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None = None) -> Table:
@@ -103,12 +108,13 @@ def _times(value: float | None, factor: float) -> float | None:
 
 def _state(row: RankedCandidate) -> str:
     if row.rejection is not None:
-        bound, quantity = row.rejection.gate.split("_", 1)
-        for unit in _UNITS:
-            quantity = quantity.removesuffix(unit)
-        sign = ">" if bound == "max" else "<"
-        value = number(row.rejection.value, ".2g")
-        return f"rejected: {quantity} {value} {sign} {row.rejection.threshold:g}"
+        quantity = row.rejection.gate.split("_", 1)[1]
+        name, factor, unit = next(
+            (quantity.removesuffix(suffix), factor, unit)
+            for suffix, (factor, unit) in _UNITS.items()
+            if quantity.endswith(suffix)
+        )
+        return f"rejected: {name} {number(_times(row.rejection.value, factor), '.2g')} {unit}"
     if row.failure is not None:
         return f"failed: {row.stage} {row.failure.code}"
     return row.state if row.state == "done" else f"{row.state}: {row.stage}"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from screening.documents import Diffusivity, RankedCandidate, Rejection
+from screening.gates import Gates
+from workflows.cli.tables import ranking_notes, ranking_table
+
+BOUND = Diffusivity(
+    temperature_K=600, duration_ps=6, n_hops=1, upper_bound_cm2_s=6.2e-5, reason="too short"
+)
+MELT = Diffusivity(
+    temperature_K=800,
+    duration_ps=6,
+    n_hops=20,
+    D_cm2_s=1.6e-4,
+    D_68_cm2_s=(1.3e-4, 2.0e-4),
+    D_95_cm2_s=(1.0e-4, 2.5e-4),
+    framework_moves=True,
+)
+
+
+def row(**changes):
+    values = {
+        "rank": 1,
+        "id": "KTaCl6-k2ptcl6-1",
+        "formula": "KTaCl6",
+        "mobile_ion": "K",
+        "state": "done",
+        "stage": "transport",
+        "engine": "chgnet",
+        "host": "k2ptcl6",
+        "degeneracy": 2,
+        "e_hull_eV_per_atom": 0.0042,
+        "reduction_limit_V": 2.34,
+        "oxidation_limit_V": 4.85,
+        "window_of": "equilibrium",
+        "reduction_products": ("KCl",),
+        "oxidation_products": ("TaCl5",),
+        "diffusivity": (BOUND, MELT),
+    }
+    return RankedCandidate(**{**values, **changes})
+
+
+def printed(rows, width):
+    console = Console(width=width, file=io.StringIO())
+    console.print(ranking_table(rows, width))
+    return console.file.getvalue()
+
+
+def test_values_bounds_and_marks():
+    text = printed([row()], 80)
+    assert "2.34–4.85*" in text
+    assert "600 K: < 6.2e-5" in text
+    assert "800 K: 1.6e-4 (1.3e-4…2.0e-4)†" in text
+    notes = ranking_notes([row()])
+    assert all(mark in notes for mark in ("* metastable", "† the framework", "< upper bound"))
+
+
+def test_products_show_where_they_fit():
+    assert "KCl / TaCl5" not in printed([row()], 80)
+    assert "KCl / TaCl5" in printed([row()], 140)
+
+
+@pytest.mark.parametrize("gate", Gates.model_fields)
+def test_every_gate_reads_with_its_unit(gate):
+    rejection = Rejection(gate=gate, value=0.02, threshold=0.01)
+    text = printed([row(rank=None, state="rejected", rejection=rejection)], 120)
+    assert "rejected: " in text
+    assert any(unit in text for unit in ("20 meV", "0.02 V", "0.02 %", "0.02 S/cm"))
