@@ -83,10 +83,12 @@ def run_molecular_dynamics(
     _restore(run, checkpoints)
     n_steps = n_equilibration + n_production
     while run.step < n_steps:
-        run.integrator.step()
+        with np.errstate(over="ignore", invalid="ignore"):  # the temperature tells
+            run.integrator.step()
         run.step += 1
+        kinetic_K = _intact_temperature(run, temperature_K)
         if run.step >= n_equilibration and (run.step - n_equilibration) % stride == 0:
-            _record(run, temperature_K)
+            _record(run, kinetic_K)
         if run.step % save_every == 0:
             _save(run, checkpoints)
             report_progress(run.step / n_steps)
@@ -134,15 +136,19 @@ def _start(atoms: Atoms, temperature_K: float, settings: DynamicsSettings, seed:
     return _Run(integrator)
 
 
-def _record(run: _Run, temperature_K: float) -> None:
-    atoms = run.integrator.atoms
-    kinetic_K = float(atoms.get_temperature())
+def _intact_temperature(run: _Run, temperature_K: float) -> float:
+    """Kinetic temperature, if the cell has not flown apart."""
+    kinetic_K = float(run.integrator.atoms.get_temperature())
     if not kinetic_K < _EXPLODED_AT * temperature_K:  # NaN lands here too
         raise RunExploded(
             f"{kinetic_K:.0f} K after {run.step} steps at a target of {temperature_K:g} K; "
             "use a shorter dynamics.timestep_fs, or look at the relaxed structure"
         )
-    run.frames.append(atoms.get_positions().astype(np.float32))
+    return kinetic_K
+
+
+def _record(run: _Run, kinetic_K: float) -> None:
+    run.frames.append(run.integrator.atoms.get_positions().astype(np.float32))
     run.temperatures_K.append(kinetic_K)
     run.conserved_eV.append(run.integrator.get_conserved_energy())
 

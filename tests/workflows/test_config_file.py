@@ -414,7 +414,7 @@ def test_results_folder(tmp_path, campaign):
     assert results_folder(tmp_path / "my.yaml", config) == tmp_path / "my"
     assert results_folder(tmp_path / "my", config) == tmp_path / "my-results"
     config = load_campaign(campaign("results_dir: ../out"))
-    assert results_folder(tmp_path / "my.yaml", config) == tmp_path / ".." / "out"
+    assert results_folder(tmp_path / "my.yaml", config) == tmp_path.parent / "out"
     config = load_campaign(campaign("results_dir: /data/out"))
     assert str(results_folder(tmp_path / "my.yaml", config)) == "/data/out"
 
