@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from screening.candidates import CandidateSettings
+from screening.candidates import CandidateSettings, Settings
 from screening.gates import Gates
-
-
-class Settings(BaseModel):
-    """A frozen block of the campaign file that accepts no unknown key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class EngineSettings(Settings):

@@ -184,8 +184,9 @@ class JobTable:
                 spawner,
             )
         ]
-        with self._transaction():
-            self._adopt([row.key for row in rows], run)
+        if rows:
+            with self._transaction():
+                self._adopt([row.key for row in rows], run)
         return [replace(row, state="waiting") if row.state == "running" else row for row in rows]
 
     def row(self, key: Key) -> JobRow:
