@@ -156,7 +156,7 @@ def enumerate_candidates(
         structures: the structure of each file by its path, already read.
 
     Raises:
-        InvalidInput: a family with more orderings than allowed, or two files with the same name.
+        InvalidInput: more orderings than allowed.
         UnusableStructure: a host whose symmetry cannot be determined.
     """
     hosts: list[_Host] = []
@@ -189,6 +189,18 @@ def enumerate_candidates(
             for formula, found in reasons.items()
         ),
     )
+
+
+def _add(candidates: dict[str, Candidate], candidate: Candidate) -> None:
+    """Add a candidate once; another one with its id (a second POSCAR, say) is numbered."""
+    number = 1
+    while (known := candidates.get(candidate.id)) is not None:
+        if known == candidate:
+            return
+        number += 1
+        base = candidate.id.rsplit(".", 1)[0] if number > 2 else candidate.id
+        candidate = candidate.model_copy(update={"id": f"{base}.{number}"})
+    candidates[candidate.id] = candidate
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 ScreeningError                 code: SCREENING
 ├── InvalidInput               INVALID_INPUT        the user's input cannot be used
+├── NotFinished                NOT_FINISHED         what was asked for is not there yet
 ├── UnusableStructure          UNUSABLE_STRUCTURE   overlapping atoms, NaN, no mobile ion
 ├── EngineFailure              ENGINE_FAILURE       the energy engine gave no usable answer
 │   ├── EnergyNotFinite        ENERGY_NOT_FINITE    NaN or infinite energy, force or stress
@@ -27,6 +28,12 @@ class InvalidInput(ScreeningError):
     """The user's input cannot be used."""
 
     code = "INVALID_INPUT"
+
+
+class NotFinished(ScreeningError):
+    """What was asked for is not there yet, or is being made."""
+
+    code = "NOT_FINISHED"
 
 
 class UnusableStructure(ScreeningError):

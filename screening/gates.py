@@ -8,7 +8,7 @@ from screening.documents import Rejection
 
 
 class Gates(BaseModel):
-    """Thresholds a candidate must meet; a gate left out is open.
+    """Thresholds a candidate must meet; null opens a gate.
 
     Names are `max_` or `min_` and the quantity, so that a rejection reads by itself.
     """

@@ -13,7 +13,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from screening.documents import (
     CandidateInfo,
@@ -24,7 +27,7 @@ from screening.documents import (
     StageDocument,
     TransportDocument,
 )
-from screening.errors import InvalidInput
+from screening.errors import InvalidInput, NotFinished
 from screening.ranking import rank, summarise
 from workflows.execution.jobs import JobState, JobTable
 
@@ -70,26 +73,27 @@ class CampaignResults:
     """The results of one campaign.
 
     Raises:
-        InvalidInput: nothing has been run yet, or the results file is no results file.
+        NotFinished: nothing has been run yet.
+        InvalidInput: the results file is no results file.
     """
 
     def __init__(self, config: CampaignConfig, folder: ResultsFolder) -> None:
         nothing = f"{folder.path}: no results yet; start with `halideflow run CAMPAIGN`"
         if not folder.database.exists():
-            raise InvalidInput(nothing)
+            raise NotFinished(nothing)
         self._config = config
         self._folder = folder
         self._table = JobTable(folder.database, read_only=True)
         try:
             ((run,),) = self._table.select("select max(run) from jobs")
         except sqlite3.OperationalError as error:  # killed before there was a table
-            raise InvalidInput(nothing) from error
+            raise NotFinished(nothing) from error
         except sqlite3.DatabaseError as error:
             raise InvalidInput(
                 f"{folder.database}: {error}; move the file away and run the campaign again"
             ) from error
         if run is None:
-            raise InvalidInput(nothing)
+            raise NotFinished(nothing)
         self.run = int(run)
 
     @property
@@ -200,9 +204,9 @@ class CampaignResults:
         entries = {entry["candidate"]["id"]: entry for entry in self._entries()}
         if identifier not in entries:
             near = difflib.get_close_matches(identifier, entries, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"did you mean {near[0]}? " if near else ""
             raise InvalidInput(
-                f"{identifier}: no such candidate among {len(entries)}{hint} "
+                f"{identifier}: no such candidate among {len(entries)}; {hint}"
                 "`halideflow rank CAMPAIGN` lists them"
             )
         entry = entries[identifier]
@@ -239,10 +243,21 @@ class CampaignResults:
             if entry["relax"]["uuid"] in outputs
         }
 
-    def left_out(self) -> list[dict[str, str]]:
-        """Compositions that were not made, with the reason."""
+    def left_out(self) -> dict[str, str]:
+        """Compositions and files that became no candidate, with the reason."""
         output = self._enumeration()
-        return list(output["left_out"]) if output else []
+        return {entry["formula"]: entry["reason"] for entry in output["left_out"]} if output else {}
+
+    def left_out_files(self) -> dict[str, str]:
+        """The user's own files that could not be used: as good as failed."""
+        files = {file.path for file in self._config.candidates.files}
+        return {name: reason for name, reason in self.left_out().items() if name in files}
+
+    @cached_property
+    def config_has_changed(self) -> bool:
+        """Whether a run of this config would not find everything as the last run left it."""
+        ((last,),) = self._table.select("select config from runs where run = ?", (self.run,))
+        return _science(self._config.model_dump(mode="json")) != _science(orjson.loads(last))
 
     @cached_property
     def _is_being_run(self) -> bool:
@@ -273,6 +288,13 @@ class CampaignResults:
             if document["index"] > found[document["uuid"]][0] and document["output"] is not None:
                 found[document["uuid"]] = document["index"], document["output"]
         return {uuid: output for uuid, (_, output) in found.items() if output}
+
+
+def _science(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a config decides results; a path of references counts by its name here."""
+    references = PurePath(config["stability"]["references"]).name
+    kept = {k: v for k, v in config.items() if k not in ("name", "description", "results_dir")}
+    return {**kept, "stability": {"references": references}}
 
 
 @contextlib.contextmanager

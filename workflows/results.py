@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from screening.errors import InvalidInput
+from screening.errors import InvalidInput, NotFinished
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -86,13 +86,13 @@ class ResultsFolder:
         """Be the only one who runs this campaign; the lock ends with the process.
 
         Raises:
-            InvalidInput: somebody else is running it.
+            NotFinished: somebody else is running it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock_file.open("a+") as file:
             if not _lock(file):
                 file.seek(0)
-                raise InvalidInput(
+                raise NotFinished(
                     f"{self.path}: process {file.read() or 'unknown'} is running this campaign; "
                     "wait for it, or stop it and run again"
                 )

@@ -50,8 +50,8 @@ def run_campaign(
         on_event: told of every change of a job.
 
     Raises:
-        InvalidInput: another process is running this campaign, or its earlier results are in
-            another store.
+        NotFinished: another process is running this campaign.
+        InvalidInput: its earlier results are in another store.
     """
     with folder.locked():
         store = folder.job_store(config.store)

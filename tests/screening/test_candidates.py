@@ -193,8 +193,16 @@ def test_disorder_that_cannot_be_ordered_leaves_out_that_file_alone(structure, m
 def test_two_files_of_one_name():
     files = tuple(StructureFile(path=path, mobile_ion="K") for path in ("x/a.cif", "y/a.cif"))
     structures = {path: half_filled() for path in ("x/a.cif", "y/a.cif")}
-    with pytest.raises(InvalidInput, match=r"x/a\.cif and y/a\.cif both give .*; rename one"):
-        enumerate_candidates(CandidateSettings(files=files), structures)
+    made = enumerate_candidates(CandidateSettings(files=files), structures)
+    identifiers = [candidate.id for candidate in made.candidates]
+    assert len(set(identifiers)) == len(identifiers) == 12
+    assert sum(name.endswith(".2") for name in identifiers) == 6
+
+
+def test_one_file_for_two_mobile_ions():
+    files = tuple(StructureFile(path="a.cif", mobile_ion=ion) for ion in ("K", "Na"))
+    made = enumerate_candidates(CandidateSettings(files=files), {"a.cif": rock_salt()})
+    assert [candidate.mobile_ion for candidate in made.candidates] == ["K", "Na"]
 
 
 @pytest.mark.parametrize(

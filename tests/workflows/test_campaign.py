@@ -181,7 +181,7 @@ def test_jobflow_itself_runs_the_same_graph_to_the_same_ranking(tmp_path, mixed)
 def test_reading_before_there_is_anything_says_what_to_do(tmp_path, command):
     config = write_campaign(tmp_path, SMALL)
     asked = halideflow(command, config)
-    assert asked.returncode == 2
+    assert asked.returncode == 3
     assert "no results yet; start with `halideflow run" in asked.stderr
     assert not (tmp_path / "campaign").exists()
 
@@ -265,3 +265,37 @@ def test_candidates_of_one_structure_share_their_jobs_and_both_show_them(tmp_pat
         for row in ranking(config)
     )
     assert [job["uuid"] for job in first] == [job["uuid"] for job in second] != []
+
+
+def test_a_file_that_cannot_be_ordered_counts_as_a_failure(tmp_path):
+    mixed_site = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(6), [{"K": 0.5, "Na": 0.5}, "Cl"], [[0] * 3, [0.5] * 3]
+    )
+    structures = {"mixed": ("K", mixed_site), "fine": SMALL["kcl-a"]}
+    config = write_campaign(tmp_path, structures, temperatures=(300.0,))
+    run = halideflow("run", config)
+    assert run.returncode == 4
+    assert "left out: mixed.cif" in run.stderr
+    (row,) = ranking(config)
+    assert row["state"] == "done"
+    assert "mixed.cif" in halideflow("failures", config).stdout
+
+
+def test_a_config_that_changed_since_its_run_is_said_so(tmp_path, mixed):
+    config, _ = mixed
+    folder = tmp_path / "copy"
+    shutil.copytree(config.parent, folder)
+    copy = folder / "campaign.yaml"
+    assert "has changed" not in halideflow("status", copy).stderr
+    copy.write_text(copy.read_text().replace("600.0", "650.0"))
+    status = halideflow("status", copy)
+    assert status.returncode == 3
+    assert "has changed since its last run" in status.stderr
+
+
+def test_export_needs_a_folder(tmp_path, mixed):
+    config, _ = mixed
+    (tmp_path / "taken").touch()
+    refused = halideflow("export", config, "--out", tmp_path / "taken")
+    assert refused.returncode == 2
+    assert "is a file; --out needs a folder" in refused.stderr

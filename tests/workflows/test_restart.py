@@ -120,7 +120,7 @@ def test_a_second_run_at_the_same_time_is_refused(undisturbed):
     with (undisturbed.parent / "campaign" / "run.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused = halideflow("run", undisturbed)
-    assert refused.returncode == 2
+    assert refused.returncode == 3
     assert "is running this campaign" in refused.stderr
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from screening.errors import ScreeningError
+from screening.errors import NotFinished, ScreeningError
 
 _UNREADABLE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
@@ -37,6 +37,12 @@ EXIT_CODES = (
 CampaignFile = Annotated[
     Path, typer.Argument(metavar="CAMPAIGN", help="The campaign's config file.", show_default=False)
 ]
+CampaignOrResults = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CAMPAIGN", help="The config file, or the results folder.", show_default=False
+    ),
+]
 OptionalCampaignFile = Annotated[
     Path | None,
     typer.Argument(metavar="CAMPAIGN", help="The campaign's config file.", show_default=False),
@@ -54,6 +60,8 @@ class Commands(TyperGroup):
         """Run the command, answering expected failures."""
         try:
             return super().invoke(ctx)
+        except NotFinished as error:
+            raise _refusal(str(error), ExitCode.PENDING) from error
         except ScreeningError as error:
             raise _refusal(str(error)) from error
         except _UNREADABLE as error:
@@ -62,9 +70,9 @@ class Commands(TyperGroup):
             raise _refusal(f"{error.filename}: {error.strerror}") from error
 
 
-def _refusal(message: str) -> typer.Exit:
+def _refusal(message: str, code: ExitCode = ExitCode.BAD_INPUT) -> typer.Exit:
     typer.echo(message, err=True)
-    return typer.Exit(ExitCode.BAD_INPUT)
+    return typer.Exit(code)
 
 
 def print_json(document: Any) -> None:

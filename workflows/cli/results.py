@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
+from screening.errors import InvalidInput
+from workflows.cli.common import CampaignOrResults, ExitCode, Json, print_json
 
 if TYPE_CHECKING:
     from workflows.read_model import CampaignResults, JobView
@@ -22,7 +23,7 @@ class ExportFormat(StrEnum):
     CIF = "cif"
 
 
-def status(campaign: CampaignFile, as_json: Json = False) -> None:
+def status(campaign: CampaignOrResults, as_json: Json = False) -> None:
     """Jobs per stage and state. Exit code 3 while work is pending, 4 if something failed."""
     from rich.console import Console
     from rich.table import Table
@@ -43,14 +44,14 @@ def status(campaign: CampaignFile, as_json: Json = False) -> None:
         for stage, counts in stages.items():
             table.add_row(stage, *(str(counts.get(state, "")) for state in totals))
         Console().print(table)
-    if totals["waiting"] or totals["running"]:
+    if totals["waiting"] or totals["running"] or results.config_has_changed:
         raise typer.Exit(ExitCode.PENDING)
     if totals["failed"]:
         raise typer.Exit(ExitCode.FAILURES)
 
 
 def rank(
-    campaign: CampaignFile,
+    campaign: CampaignOrResults,
     top: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -70,7 +71,7 @@ def rank(
 
 
 def show(
-    campaign: CampaignFile,
+    campaign: CampaignOrResults,
     identifier: Annotated[str, typer.Argument(metavar="ID", help="A candidate, as in `rank`.")],
     as_json: Json = False,
 ) -> None:
@@ -104,20 +105,29 @@ def show(
         console.print(section)
 
 
-def failures(campaign: CampaignFile, as_json: Json = False) -> None:
+def failures(campaign: CampaignOrResults, as_json: Json = False) -> None:
     """What failed, where, and why, with the end of the log. Exit code 4 if anything did."""
     from dataclasses import asdict
 
     from rich.console import Console
+    from rich.markup import escape
 
     results = _open(campaign)
-    failed = results.failures()
+    failed, left_out = results.failures(), results.left_out_files()
     if as_json:
-        print_json([asdict(job) for job in failed])
-    elif not failed:
+        print_json(
+            [asdict(job) for job in failed]
+            + [
+                {"candidate": name, "stage": "enumerate", "code": "LEFT_OUT", "message": reason}
+                for name, reason in left_out.items()
+            ]
+        )
+    elif not (failed or left_out):
         typer.echo("no failures")
     else:
-        console = Console()
+        console = Console(soft_wrap=True)
+        for reason in left_out.values():
+            console.print(f"[bold]left out[/bold]  {escape(reason)}", highlight=False)
         for job in failed:
             console.print(
                 f"[bold]{job.candidate or job.stage}[/bold]  {job.stage}  [red]{job.code}[/red]",
@@ -127,15 +137,16 @@ def failures(campaign: CampaignFile, as_json: Json = False) -> None:
             for line in _last_lines(job):
                 console.print(f"  │ {line}", style="dim", highlight=False, markup=False)
         console.print(
-            f"{len(failed)} failed; `halideflow run {campaign} --retry-failed` tries them again",
+            f"{len(failed) + len(left_out)} failed; once the cause is mended, "
+            f"`halideflow run {campaign} --retry-failed` tries them again",
             highlight=False,
         )
-    if failed:
+    if failed or left_out:
         raise typer.Exit(ExitCode.FAILURES)
 
 
 def export(
-    campaign: CampaignFile,
+    campaign: CampaignOrResults,
     out: Annotated[Path, typer.Option(help="Folder to write to; made if it is not there.")],
     formats: Annotated[
         list[ExportFormat] | None,
@@ -148,6 +159,8 @@ def export(
 
     results = _open(campaign)
     rows = results.ranking()
+    if out.exists() and not out.is_dir():
+        raise InvalidInput(f"{out}: is a file; --out needs a folder")
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for kind in formats or list(ExportFormat):
@@ -164,6 +177,9 @@ def export(
 
 
 def _last_lines(job: JobView, number: int = 8) -> list[str]:
+    """The end of the log, where the message alone does not say what happened."""
+    if job.code not in ("UNEXPECTED", "EXCEPTION", "WORKER_DIED"):
+        return []
     return (job.log_tail or "").splitlines()[-number:]
 
 
@@ -177,4 +193,11 @@ def _open(campaign: Path) -> CampaignResults:
         folder = ResultsFolder(campaign)
         return CampaignResults(load_campaign(folder.config_copy), folder)
     config = load_campaign(campaign)
-    return CampaignResults(config, ResultsFolder(results_folder(campaign, config)))
+    results = CampaignResults(config, ResultsFolder(results_folder(campaign, config)))
+    if results.config_has_changed:
+        typer.echo(
+            f"{campaign} has changed since its last run, whose results these are; "
+            f"`halideflow run {campaign}` brings them up to date",
+            err=True,
+        )
+    return results

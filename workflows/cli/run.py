@@ -39,6 +39,7 @@ def run(
     import time
 
     from rich.console import Console
+    from rich.markup import escape
 
     from workflows.cli.progress import StageProgress
     from workflows.cli.tables import ranking_notes, ranking_table
@@ -78,23 +79,24 @@ def run(
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
     else:
-        output = Console()
-        output.print(ranking_table(rows, output.width))
-        output.print(ranking_notes(rows), highlight=False)
-        for left_out in results.left_out():
-            console.print(f"left out: {left_out['formula']}: {left_out['reason']}", soft_wrap=True)
+        if rows:
+            output = Console()
+            output.print(ranking_table(rows, output.width))
+            output.print(ranking_notes(rows), highlight=False)
+        for name, reason in results.left_out().items():
+            text = reason if reason.startswith(name) else f"{name}: {reason}"
+            console.print(f"left out: {escape(text)}", soft_wrap=True)
         for job in results.failures():
-            console.print(
-                f"failed: {job.candidate or job.stage}: {job.message}", style="red", soft_wrap=True
-            )
+            text = escape(f"{job.candidate or job.stage}: {job.message}")
+            console.print(f"failed: {text}", style="red", soft_wrap=True)
     if summary.n_executed:
         console.print(
             f"{summary.n_executed} jobs run, {summary.n_reused} reused, in {elapsed_s:.0f} s"
         )
     else:
         console.print(
-            f"nothing to do: all {summary.n_reused} jobs of this config are finished "
-            f"({elapsed_s:.1f} s)"
+            f"nothing to do: all {summary.n_reused} jobs of this config are finished, "
+            f"{summary.n_failed} of them failed ({elapsed_s:.1f} s)"
         )
     console.print(
         f"results: {folder.path}\n"
@@ -103,10 +105,10 @@ def run(
         highlight=False,
         soft_wrap=True,
     )
-    if summary.n_failed:
+    if summary.n_failed or results.left_out_files():
         console.print(
-            f"{summary.n_failed} jobs failed: halideflow failures {campaign} says why, "
-            f"halideflow run {campaign} --retry-failed tries them again",
+            f"not all went well: halideflow failures {campaign} says why; once that is mended, "
+            f"halideflow run {campaign} --retry-failed tries again",
             highlight=False,
             soft_wrap=True,
         )

@@ -114,7 +114,7 @@ def _state(row: RankedCandidate) -> str:
             for suffix, (factor, unit) in _UNITS.items()
             if quantity.endswith(suffix)
         )
-        return f"rejected: {name} {number(_times(row.rejection.value, factor), '.2g')} {unit}"
+        return f"rejected: {name} {number(_times(row.rejection.value, factor), '.3g')} {unit}"
     if row.failure is not None:
         return f"failed: {row.stage} {row.failure.code}"
     return row.state if row.state == "done" else f"{row.state}: {row.stage}"
@@ -146,7 +146,9 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
             "mobile ion": view.info.mobile_ion,
             "state": _state(view.row),
             "rank": number(view.row.rank, "d"),
-            "host": f"{origin.host} ({origin.source})",
+            "host": origin.host
+            if origin.source == origin.host
+            else f"{origin.host} ({origin.source})",
             "ordering": f"{origin.ordering} of {origin.n_orderings} distinct, "
             f"degeneracy {origin.degeneracy} of {origin.n_configurations}",
         },
