@@ -174,14 +174,7 @@ def enumerate_candidates(
     candidates: dict[str, Candidate] = {}
     for host in hosts:
         for candidate in _ordered_candidates(host):
-            known = candidates.setdefault(candidate.id, candidate)
-            if known is candidate:
-                continue
-            if known.origin != candidate.origin or known.structure != candidate.structure:
-                raise InvalidInput(
-                    f"{known.origin.host} and {candidate.origin.host} both give a candidate "
-                    f"{candidate.id}; rename one of the files"
-                )
+            _add(candidates, candidate)
     return Enumeration(
         candidates=tuple(candidates.values()),
         left_out=tuple(
@@ -193,13 +186,12 @@ def enumerate_candidates(
 
 def _add(candidates: dict[str, Candidate], candidate: Candidate) -> None:
     """Add a candidate once; another one with its id (a second POSCAR, say) is numbered."""
-    number = 1
+    identifier, number = candidate.id, 1
     while (known := candidates.get(candidate.id)) is not None:
         if known == candidate:
             return
         number += 1
-        base = candidate.id.rsplit(".", 1)[0] if number > 2 else candidate.id
-        candidate = candidate.model_copy(update={"id": f"{base}.{number}"})
+        candidate = candidate.model_copy(update={"id": f"{identifier}.{number}"})
     candidates[candidate.id] = candidate
 
 

@@ -201,7 +201,9 @@ def test_two_files_of_one_name():
 
 def test_one_file_for_two_mobile_ions():
     files = tuple(StructureFile(path="a.cif", mobile_ion=ion) for ion in ("K", "Na"))
-    made = enumerate_candidates(CandidateSettings(files=files), {"a.cif": rock_salt()})
+    made = enumerate_candidates(
+        CandidateSettings(files=files), {"a.cif": rock_salt(a="K", b="Na", c="Cl")}
+    )
     assert [candidate.mobile_ion for candidate in made.candidates] == ["K", "Na"]
 
 
