@@ -98,11 +98,19 @@ class _Tally:
         self._last: dict[str, JobEvent] = {}
         self._states: Counter[str] = Counter()
         self._n_reused = 0
-        self.completed = 0.0
+        self._fractions = 0.0
 
     @property
     def n_jobs(self) -> int:
         return len(self._last)
+
+    @property
+    def n_finished(self) -> int:
+        return sum(self._states[state] for state in FINISHED)
+
+    @property
+    def completed(self) -> float:
+        return self.n_finished + (self._fractions if self._states["running"] else 0.0)
 
     def count(self, event: JobEvent) -> None:
         """A job that was replaced goes on under its uuid; its last event counts."""
@@ -115,7 +123,7 @@ class _Tally:
     def _add(self, event: JobEvent, sign: int) -> None:
         self._states[event.state] += sign
         self._n_reused += sign * event.reused
-        self.completed += sign * (1.0 if event.state in FINISHED else event.fraction)
+        self._fractions += sign * event.fraction
 
     def __str__(self) -> str:
         """For instance `3/14 (2 running, 21%)`."""
@@ -125,5 +133,4 @@ class _Tally:
             notes.append(f"{self.completed / self.n_jobs:.0%}")
         if self._n_reused:
             notes.append(f"{self._n_reused} reused")
-        n_finished = sum(self._states[state] for state in FINISHED)
-        return f"{n_finished}/{self.n_jobs}" + (f" ({', '.join(notes)})" if notes else "")
+        return f"{self.n_finished}/{self.n_jobs}" + (f" ({', '.join(notes)})" if notes else "")
