@@ -114,7 +114,9 @@ def _state(row: RankedCandidate) -> str:
             for suffix, (factor, unit) in _UNITS.items()
             if quantity.endswith(suffix)
         )
-        return f"rejected: {name} {number(_times(row.rejection.value, factor), '.3g')} {unit}"
+        value = _times(row.rejection.value, factor)
+        form = ".2g" if value is None or abs(value) < 10 else ".0f"
+        return f"rejected: {name} {number(value, form)} {unit}"
     if row.failure is not None:
         return f"failed: {row.stage} {row.failure.code}"
     return row.state if row.state == "done" else f"{row.state}: {row.stage}"
