@@ -168,7 +168,7 @@ def _pareto_fronts(rows: Sequence[RankedCandidate]) -> list[int]:
     fronts = [0] * len(rows)
     for i in order:
         low, high = intervals[i]
-        front = bisect.bisect_right(negated_best_lows, -high)
+        front = bisect.bisect_left(negated_best_lows, -high)
         if front == len(negated_best_lows):
             negated_best_lows.append(-low)
         else:

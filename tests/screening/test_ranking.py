@@ -130,7 +130,12 @@ def test_a_melt_does_not_beat_a_crystal():
 
 
 intervals = st.tuples(st.floats(1e-8, 1e-4), st.floats(1e-8, 1e-4)).map(sorted)
-finished = st.lists(st.tuples(st.floats(0, 5), intervals), max_size=12)
+# Few distinct numbers, so that windows and ends of intervals often coincide.
+coarse = st.tuples(st.sampled_from([1e-6, 2e-6, 3e-6]), st.sampled_from([1e-6, 2e-6, 3e-6]))
+finished = st.lists(
+    st.tuples(st.floats(0, 5) | st.sampled_from([1.0, 2.0]), intervals | coarse.map(sorted)),
+    max_size=12,
+)
 
 
 @given(finished)
@@ -140,10 +145,7 @@ def test_fronts_agree_with_the_definition(values):
 
     def dominates(a, b):
         (low, _), (_, high) = a.diffusivity[0].D_68_cm2_s, b.diffusivity[0].D_68_cm2_s
-        if a is b or a.window_V < b.window_V or low < high:
-            return False
-        # Two identical points dominate each other; they share a front by their order.
-        return (a.window_V, low) != (b.window_V, high) or int(a.id) < int(b.id)
+        return a is not b and a.window_V >= b.window_V and low > high
 
     def front(candidate):
         return 1 + max((front(o) for o in rows if dominates(o, candidate)), default=0)
