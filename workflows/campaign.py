@@ -98,7 +98,7 @@ def _behind_the_config(config: CampaignConfig) -> dict[str, Any]:
 def composition_flow(
     orderings: Sequence[Candidate], config: CampaignConfig
 ) -> tuple[Flow, list[CandidateOutputs]]:
-    """All stages of all orderings of one composition in one host."""
+    """All stages of all orderings of one composition and mobile ion in one host."""
     relax_maker = RelaxMaker(config.engine, config.relax)
     stability_maker = StabilityMaker(config.stability)
     transport_maker = TransportMaker(config.engine, config.dynamics, config.gates)
@@ -147,9 +147,10 @@ def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure])
     if not enumeration.candidates:
         reasons = "; ".join(f"{entry.formula}: {entry.reason}" for entry in enumeration.left_out)
         raise InvalidInput(f"no candidate is left to screen ({reasons})")
-    compositions: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    compositions: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in enumeration.candidates:
-        compositions[candidate.origin.host, candidate.formula].append(candidate)
+        key = candidate.origin.host, candidate.formula, candidate.mobile_ion
+        compositions[key].append(candidate)
     made = [composition_flow(orderings, config) for orderings in compositions.values()]
     return Response(
         output=EnumerationDocument(

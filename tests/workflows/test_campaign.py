@@ -16,7 +16,7 @@ from pymatgen.core import Lattice, Structure
 
 from screening.documents import Ranking
 from screening.stability.references import locate_snapshot
-from workflows.campaign import build_campaign
+from workflows.campaign import build_campaign, enumerate_campaign
 from workflows.config_file import load_campaign, read_structures
 from workflows.store.sqlite import SqliteStore
 
@@ -299,3 +299,23 @@ def test_export_needs_a_folder(tmp_path, mixed):
     refused = halideflow("export", config, "--out", tmp_path / "taken")
     assert refused.returncode == 2
     assert "is a file; --out needs a folder" in refused.stderr
+
+
+def test_one_structure_for_two_mobile_ions_keeps_each_ion(tmp_path):
+    cell = Structure(
+        Lattice.cubic(7), ["K", "Na", "Cl", "Cl"], [[0] * 3, [0.5] * 3, [0.5, 0, 0], [0, 0.5, 0.5]]
+    )
+    config_file = write_campaign(tmp_path, {"mixed": ("K", cell)})
+    text = config_file.read_text()
+    first = "    - {path: mixed.cif, mobile_ion: K}\n"
+    config_file.write_text(text.replace(first, first + first.replace("ion: K", "ion: Na")))
+    config = load_campaign(config_file)
+    made = enumerate_campaign.original(config, read_structures(config, config_file))
+    relaxations = [
+        job
+        for flow in made.detour
+        for job, _ in flow.iterflow()
+        if job.metadata["stage"] == "relax"
+    ]
+    asked = {job.metadata["mobile_ion"]: job.function_args[1] for job in relaxations}
+    assert asked == {"K": "K", "Na": "Na"}
