@@ -1,4 +1,4 @@
-"""Halide prototypes: structures as data, built for any species."""
+"""Halide host prototypes: structure types as data, built for any ions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from fractions import Fraction
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.periodic_table import Species
 from pymatgen.core.structure import Structure
@@ -19,12 +22,16 @@ from ruamel.yaml import YAML
 
 from screening.errors import InvalidInput
 
-Role = Literal["mobile", "framework", "anion"]
-CATIONS: tuple[Role, ...] = ("mobile", "framework")
+Role = Literal["mobile", "framework", "anion", "vacant", "hydrogen"]
+Contents = Mapping[Species, Fraction]  # mean contents of a site; what is missing to 1 is vacancy
+
+CATIONS: tuple[Role, ...] = ("mobile", "framework", "vacant")
+FRAMEWORK: tuple[Role, ...] = ("framework",)
+ANIONS: tuple[Role, ...] = ("anion",)
 
 
 class PrototypeSite(BaseModel):
-    """One Wyckoff orbit and what it is there for."""
+    """One Wyckoff orbit, what it is there for and how far its source fills it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,20 +39,29 @@ class PrototypeSite(BaseModel):
     role: Role
     species: str
     xyz: tuple[float, float, float]
+    shared: bool = False
+    occupancy: Fraction = Field(default=Fraction(1), gt=0, le=1)
 
     @property
     def multiplicity(self) -> int:
         """Sites in the conventional cell."""
         return int(self.wyckoff[:-1])
 
+    @model_validator(mode="after")
+    def _only_framework_is_shared(self) -> Self:
+        if self.shared and self.role != "framework":
+            raise ValueError(f"{self.wyckoff} is {self.role}; only framework sites are shared")
+        return self
+
 
 class Prototype(BaseModel):
-    """A structure type with a role for each of its sites; see the head of library.yaml."""
+    """A structure type with a role for each of its sites; see the head of hosts.yaml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     about: str
+    formula: str
     source: str
     space_group: str
     lattice: tuple[float, float, float, float, float, float]
@@ -55,49 +71,96 @@ class Prototype(BaseModel):
         """Sites of a role in the conventional cell."""
         return sum(site.multiplicity for site in self.sites if site.role == role)
 
-    def structure(self, species: Mapping[Role, Species]) -> Structure:
-        """The conventional cell with every site filled, at a sensible starting volume.
-
-        All lengths are scaled by the ratio of the mean cation-anion contact (sum of ionic radii)
-        to that of the source's own species; where the contact of framework and anion alone asks
-        for more, by the geometric mean of the two. Fractional coordinates stay, and the source's
-        own species give the source's own cell.
-
-        Args:
-            species: what goes on the sites of each role, with its charge.
+    def own_structure(self) -> Structure:
+        """The source's conventional cell with every site filled, also vacant and hydrogen sites.
 
         Returns:
-            Charged species, and each site's role as the site property `role`.
+            Charged species, and as site properties each site's `role` and `orbit`, its index into
+            `sites`.
+        """
+        return _own_structure(self).copy()
+
+    def own_contents(self) -> list[dict[Species, Fraction]]:
+        """What the source's own compound has on each orbit; nothing on the vacant ones."""
+        return [_own_contents(self, site) for site in self.sites]
+
+    def structure(self, contents: Sequence[Contents]) -> Structure:
+        """The conventional cell for other contents, at a sensible starting volume.
+
+        All lengths are scaled by the ratio of the mean cation-anion contact (sum of ionic radii)
+        to that of the source's own ions on the same sites; where the contact of framework and
+        anion alone asks for more, by the geometric mean of the two. Sites count as far as they are
+        filled, so vacancies change nothing. Fractional coordinates stay, but for hydrogen, which
+        keeps its distance to the nearest oxygen. The source's own contents give its own cell.
+
+        Args:
+            contents: what is on each orbit, in the order of `sites`; fractions of at most 1.
+
+        Returns:
+            Every orbit that holds anything, each of its sites with the first species named; site
+            properties as in `own_structure`.
 
         Raises:
             InvalidInput: no ionic radius is known for a species.
         """
-        new = [species[site.role] for site in self.sites]
-        old = [Species.from_str(site.species) for site in self.sites]
-        mean = self._contact(new, CATIONS) / self._contact(old, CATIONS)
-        framework = self._contact(new, ("framework",)) / self._contact(old, ("framework",))
-        scale = max(mean, math.sqrt(mean * framework))
+        filled = [{ion: share for ion, share in site.items() if share} for site in contents]
+        if len(filled) != len(self.sites):
+            raise ValueError(f"{self.name} has {len(self.sites)} orbits, not {len(filled)}")
         own = _own_structure(self)
-        roles = own.site_properties["role"]
+        keep = [i for i, orbit in enumerate(own.site_properties["orbit"]) if filled[orbit]]
+        orbits = [own.site_properties["orbit"][i] for i in keep]
+        scale = self._scale(filled)
+        lattice = Lattice(own.lattice.matrix * scale)
         return Structure(
-            Lattice(own.lattice.matrix * scale),
-            [species[role] for role in roles],
-            own.frac_coords,
-            site_properties={"role": roles},
+            lattice,
+            [next(iter(filled[orbit])) for orbit in orbits],
+            _bonded_to_oxygen(own, lattice)[keep],
+            site_properties={
+                "role": [self.sites[orbit].role for orbit in orbits],
+                "orbit": orbits,
+            },
         )
 
-    def _contact(self, species: Sequence[Species], cations: Sequence[Role]) -> float:
-        """Mean radius of the anions and mean radius of some cations, added, in Å."""
-        contact_A = 0.0
-        for roles in (("anion",), cations):
-            radii_A = [
-                ionic_radius(ion)
-                for site, ion in zip(self.sites, species, strict=True)
-                if site.role in roles
-                for _ in range(site.multiplicity)
-            ]
-            contact_A += sum(radii_A) / len(radii_A)
-        return contact_A
+    def _scale(self, contents: Sequence[Contents]) -> float:
+        """Ratio of lengths to those of the source."""
+        mean = self._contact_ratio(contents, CATIONS)
+        framework = self._contact_ratio(contents, FRAMEWORK)
+        return max(mean, math.sqrt(mean * framework))
+
+    def _contact_ratio(self, contents: Sequence[Contents], cations: Sequence[Role]) -> float:
+        """Contact of the anions with some cations, relative to the source's; 1 without either."""
+        new_A = old_A = 0.0
+        for roles in (ANIONS, cations):
+            new_sum_A = old_sum_A = n_ions = 0.0
+            for site, here in zip(self.sites, contents, strict=True):
+                n_here = float(site.multiplicity * sum(here.values()))
+                if site.role in roles and n_here:
+                    n_ions += n_here
+                    new_sum_A += n_here * _mean_radius(here)
+                    own = _own_contents(self, site) or {Species.from_str(site.species): Fraction(1)}
+                    old_sum_A += n_here * _mean_radius(own)
+            if not n_ions:
+                return 1.0
+            new_A += new_sum_A / n_ions
+            old_A += old_sum_A / n_ions
+        return new_A / old_A
+
+
+def _own_contents(prototype: Prototype, site: PrototypeSite) -> dict[Species, Fraction]:
+    """Mean contents of one orbit in the source's compound."""
+    if site.role == "vacant":
+        return {}
+    contents = {Species.from_str(site.species): site.occupancy}
+    if site.shared and site.occupancy < 1:
+        mobile = next(other.species for other in prototype.sites if other.role == "mobile")
+        contents[Species.from_str(mobile)] = 1 - site.occupancy
+    return contents
+
+
+def _mean_radius(contents: Contents) -> float:
+    """Mean ionic radius of what is on a site, in Å, vacancies left out."""
+    total = sum(contents.values())
+    return sum(float(share / total) * ionic_radius(ion) for ion, share in contents.items())
 
 
 @functools.cache
@@ -108,8 +171,24 @@ def _own_structure(prototype: Prototype) -> Structure:
         Lattice.from_parameters(*prototype.lattice),
         [site.species for site in prototype.sites],
         [site.xyz for site in prototype.sites],
-        site_properties={"role": [site.role for site in prototype.sites]},
+        site_properties={
+            "role": [site.role for site in prototype.sites],
+            "orbit": list(range(len(prototype.sites))),
+        },
     )
+
+
+def _bonded_to_oxygen(own: Structure, lattice: Lattice) -> NDArray[np.float64]:
+    """Fractional coordinates in a scaled cell: as before, but with O-H bonds as long as before."""
+    frac_coords: NDArray[np.float64] = own.frac_coords.copy()
+    oxygens = [i for i, site in enumerate(own) if site.specie.symbol == "O"]
+    for i, role in enumerate(own.site_properties["role"]):
+        if role == "hydrogen":
+            nearest = min(oxygens, key=lambda oxygen: own.get_distance(i, oxygen))
+            _, image = own[nearest].distance_and_image(own[i])
+            bond = own.frac_coords[i] + image - own.frac_coords[nearest]
+            frac_coords[i] -= bond * (1 - own.lattice.a / lattice.a)
+    return frac_coords
 
 
 def ionic_radius(species: Species) -> float:
@@ -129,8 +208,12 @@ def ionic_radius(species: Species) -> float:
 
 
 def library_sha256() -> str:
-    """Identity of all prototypes together."""
-    return hashlib.sha256(_library_file().read_bytes()).hexdigest()
+    """Identity of all structures that come with the package."""
+    digest = hashlib.sha256()
+    for file in sorted(_folder().iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".yaml"):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def prototype_names() -> list[str]:
@@ -155,10 +238,10 @@ def load_prototype(name: str) -> Prototype:
 
 @functools.cache
 def _library() -> dict[str, Prototype]:
-    text = _library_file().read_text(encoding="utf-8")
+    text = _folder().joinpath("hosts.yaml").read_text(encoding="utf-8")
     entries = YAML(typ="safe", pure=True).load(text)
     return {name: Prototype(name=name, **entry) for name, entry in entries.items()}
 
 
-def _library_file() -> Traversable:
-    return resources.files(__package__).joinpath("library.yaml")
+def _folder() -> Traversable:
+    return resources.files(__package__)
