@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
+
 from screening.orderings.space import ConfigurationSpace, Sublattice
 
 MAX_ORDER = 200

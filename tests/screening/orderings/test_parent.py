@@ -21,10 +21,10 @@ from ordering_parents import (
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
-from screening.orderings.space import ConfigurationSpace, Sublattice
 
 from screening.errors import UnusableStructure
 from screening.orderings.parent import Parent
+from screening.orderings.space import ConfigurationSpace, Sublattice
 
 HOSTS = {
     "K2TaCl6": k2tacl6,
@@ -54,14 +54,16 @@ def test_a_supercell_copies_the_unit_cell(name, matrix):
     rows = np.diag(matrix) if np.ndim(matrix) == 1 else np.array(matrix)
     n_cells = abs(round(np.linalg.det(rows)))
     assert np.allclose(supercell.lattice.matrix, rows @ structure.lattice.matrix, atol=1e-8)
-    assert np.bincount(supercell.unit_site).tolist() == [n_cells] * len(structure)
-    cart_A = supercell.lattice.get_cartesian_coords(supercell.frac_coords)
-    moved = structure.lattice.get_fractional_coords(
-        cart_A - structure.cart_coords[supercell.unit_site]
-    )
-    assert np.allclose(moved, np.round(moved), atol=1e-4)
-    apart = Structure(supercell.lattice, ["K"] * len(cart_A), supercell.frac_coords)
-    assert apart.is_valid(tol=0.5)
+    species = [structure[i].specie for i in supercell.unit_site]
+    copied = Structure(supercell.lattice, species, supercell.frac_coords)
+    wanted = structure * rows
+    assert len(copied) == len(wanted) == n_cells * len(structure)
+    for site in copied:
+        (_,) = [
+            near
+            for near in wanted.get_sites_in_sphere(site.coords, 1e-4)
+            if near.specie == site.specie
+        ]
 
 
 @pytest.mark.parametrize(
@@ -71,9 +73,9 @@ def test_a_supercell_copies_the_unit_cell(name, matrix):
 def test_the_primitive_cell_inside(name, n_primitive_sites):
     structure = HOSTS[name]()
     parent = Parent.from_structure(structure)
-    assert parent.n_primitive_sites == n_primitive_sites
+    assert len(parent.frac_coords) == n_primitive_sites
     larger = Parent.from_structure(structure * (1, 2, 1))
-    assert larger.n_primitive_sites == n_primitive_sites
+    assert len(larger.frac_coords) == n_primitive_sites
     assert larger.supercell((1, 1, 3)).n_cells == 6 * len(structure) // n_primitive_sites
 
 
@@ -326,12 +328,13 @@ def test_a_real_distortion_lowers_the_symmetry():
     assert half_full(moved, (1, 1, 1), "K", 4).n_orderings > 6
 
 
-@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
-@settings(max_examples=10, deadline=None)
-def test_one_ion_on_equivalent_sites_has_one_ordering(a, b, c):
-    """The parent's translations are symmetries of every supercell."""
-    space = half_full(k2tacl6(), (a, b, c), "K", 1)
-    assert space.n_configurations == 8 * a * b * c
+@pytest.mark.parametrize("matrix", [(1, 1, 2), (3, 2, 1), [[1, 1, 0], [0, 1, 2], [1, 0, 1]]])
+def test_one_ion_on_equivalent_sites_has_one_ordering(matrix):
+    """The parent's translations are symmetries of every supercell, and reach half of 8c at least.
+
+    The inversion joins the other half.
+    """
+    space = half_full(k2tacl6(), matrix, "K", 1)
     assert space.n_orderings == 1
 
 
