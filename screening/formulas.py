@@ -47,6 +47,9 @@ class Amount:
     def __add__(self, other: Amount) -> Amount:
         return Amount(self.constant + other.constant, self.slope + other.slope)
 
+    def __mul__(self, factor: Fraction | int) -> Amount:
+        return Amount(self.constant * factor, self.slope * factor)
+
     def __str__(self) -> str:
         """As it stands in a formula: `6`, `2.5`, `(7/3)`, `(x)`, `(3-2x)`; nothing for 1."""
         if not self.slope:
