@@ -22,8 +22,17 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev bench-peers
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-bench-peers: $(VENV)/installed-dev
+# Peers that clash with our own requirements, or are no use to us otherwise, have environments of
+# their own: .venv-peers-NAME from benchmarks/peers/NAME.txt.
+PEERS := $(patsubst benchmarks/peers/%.txt,.venv-peers-%/installed,$(wildcard benchmarks/peers/*.txt))
+
+bench-peers: $(VENV)/installed-dev $(PEERS)
 	$(BIN)/pip install --quiet -c constraints.txt montydb
+
+.venv-peers-%/installed: benchmarks/peers/%.txt
+	test -d $(@D) || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet -r $<
+	touch $@
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
@@ -35,4 +44,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .venv-peers-* build *.egg-info
