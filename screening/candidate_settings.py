@@ -2,92 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from screening.errors import InvalidInput
 from screening.formulas import (
     Formula,
-    check_element,
     check_letter,
     exact_fraction,
     parse_formula,
     parse_ion,
     written,
 )
+from screening.ordering_settings import (
+    ClusterSubstitution,
+    ElementSymbol,
+    Ion,
+    MaxOrderings,
+    MoreOrderings,
+    OxidationStates,
+    Replace,
+    Seed,
+    Settings,
+    Supercell,
+    SupercellsUpTo,
+    WhenMore,
+    accepted_by,
+    listed,
+    n_cells,
+    shape_of,
+)
 from screening.prototypes.library import load_prototype
 
+__all__ = [
+    "CandidateSettings",
+    "CationRole",
+    "ClusterSubstitution",
+    "ElementSymbol",
+    "Equimolar",
+    "Family",
+    "MobileIon",
+    "Settings",
+    "StructureFile",
+    "Substitution",
+    "Supercell",
+    "SupercellsUpTo",
+    "WhenMore",
+    "XRange",
+    "family_formula",
+    "n_cells",
+]
+
+Letter = Annotated[str, accepted_by(check_letter)]
 MobileIon = Literal["Li", "Na", "K"]
 CationRole = Literal["mobile", "framework", "vacant"]
-WhenMore = Literal["error", "lowest_ewald", "sample"]
-
-
-class Settings(BaseModel):
-    """A frozen block of settings that accepts no unknown key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _accepted_by(check: Callable[[str], object]) -> AfterValidator:
-    """Text that `check` takes; what it complains of becomes pydantic's error."""
-
-    def validate(text: str) -> str:
-        try:
-            check(text)
-        except InvalidInput as error:
-            raise ValueError(str(error)) from error
-        return text
-
-    return AfterValidator(validate)
-
-
-def _shape(value: Any) -> str | None:
-    """Which alternative of a union is meant, from the value's shape alone."""
-    if isinstance(value, Mapping):
-        return "equimolar" if {"equimolar", "of"} & set(value) else "block"
-    if isinstance(value, BaseModel):
-        return "equimolar" if isinstance(value, Equimolar) else "block"
-    if isinstance(value, list | tuple):
-        return "matrix" if any(isinstance(row, list | tuple) for row in value) else "list"
-    if value is None:
-        return "null"
-    return "text" if isinstance(value, str) else None
-
-
-ElementSymbol = Annotated[str, _accepted_by(check_element)]
-Ion = Annotated[str, _accepted_by(parse_ion)]
-Letter = Annotated[str, _accepted_by(check_letter)]
-OxidationStates = Annotated[
-    dict[ElementSymbol, Annotated[tuple[int, ...], Field(min_length=1)]],
-    Field(
-        description="oxidation states allowed to an element, such as { Ta: [4, 5] }; one not named "
-        "here may have those of its ICSD statistics"
-    ),
-]
-Seed = Annotated[NonNegativeInt, Field(description="of when_more: sample")]
-MaxOrderings = Annotated[
-    PositiveInt, Field(description="distinct orderings of one composition in one supercell")
-]
-MoreOrderings = Annotated[
-    WhenMore,
-    Field(
-        description="what happens beyond max_orderings: error, the max_orderings of lowest "
-        "electrostatic energy, or a random sample of so many"
-    ),
-]
 
 
 class Equimolar(Settings):
@@ -130,7 +101,7 @@ Choice = Annotated[
     Annotated[Ion, Tag("text")]
     | Annotated[Mixture, Tag("block")]
     | Annotated[Equimolar, Tag("equimolar")],
-    Discriminator(_shape),
+    Discriminator(shape_of),
 ]
 
 
@@ -152,67 +123,6 @@ class XRange(Settings):
         return self
 
 
-class SupercellsUpTo(Settings):
-    """Every distinct supercell shape up to a size."""
-
-    max_cells: int = Field(ge=1, le=16, description="primitive cells", examples=[4])
-
-
-def _right_handed(matrix: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, int, int], ...]:
-    (a, b, c), (d, e, f), (g, h, i) = matrix
-    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
-    if determinant <= 0:
-        raise ValueError(
-            f"the matrix {[list(row) for row in matrix]} has the determinant {determinant}; "
-            "needed: the number of cells, at least 1"
-        )
-    return matrix
-
-
-Multiples = tuple[PositiveInt, PositiveInt, PositiveInt]
-Row = tuple[int, int, int]
-Matrix = Annotated[tuple[Row, Row, Row], AfterValidator(_right_handed)]
-Supercell = Annotated[
-    Annotated[Multiples, Tag("list")]
-    | Annotated[Matrix, Tag("matrix")]
-    | Annotated[SupercellsUpTo, Tag("block")],
-    Discriminator(_shape),
-    Field(
-        description="cells along a, b and c, or a 3x3 matrix, or { max_cells: 4 }: every distinct "
-        "shape of up to 4 primitive cells"
-    ),
-]
-
-
-class ClusterSubstitution(Settings):
-    """One ion in place of a whole group of them, such as K+ for [Li2OH]+."""
-
-    group: dict[ElementSymbol, PositiveInt] = Field(
-        min_length=1, description="what leaves", examples=[{"Li": 2, "O": 1, "H": 1}]
-    )
-    by: Ion = Field(description="the ion that comes", examples=["K"])
-    at: ElementSymbol = Field(
-        description="the member of the group whose site it takes", examples=["O"]
-    )
-    number: PositiveInt = Field(default=1, description="groups in each supercell")
-
-    @model_validator(mode="after")
-    def _a_site_of_the_group(self) -> Self:
-        if self.at not in self.group:
-            raise ValueError(f"at is {self.at}, which the group {_listed(self.group)} lacks")
-        return self
-
-
-Replace = Annotated[
-    Annotated[None, Tag("null")] | Annotated[ClusterSubstitution, Tag("block")],
-    Discriminator(_shape),
-    Field(
-        description="an ion for a group of ions in each supercell, such as { group: { Li: 2, O: 1, "
-        "H: 1 }, by: K, at: O, number: 1 }"
-    ),
-]
-
-
 class Family(Settings):
     """All charge-neutral compositions of one formula in one prototype."""
 
@@ -222,7 +132,7 @@ class Family(Settings):
         "A(2+x)Zr(1-x)M(x)X6",
         examples=["KTaCl6"],
     )
-    prototype: Annotated[str, _accepted_by(load_prototype)] = Field(
+    prototype: Annotated[str, accepted_by(load_prototype)] = Field(
         description="name of a shipped prototype", examples=["k2ptcl6"]
     )
     elements: dict[Letter, Annotated[tuple[Choice, ...], Field(min_length=1)]] = Field(
@@ -234,13 +144,13 @@ class Family(Settings):
     x: Annotated[
         Annotated[tuple[Annotated[float, Field(ge=0)], ...], Tag("list")]
         | Annotated[XRange, Tag("block")],
-        Discriminator(_shape),
+        Discriminator(shape_of),
     ] = Field(
         default=(),
         description="values of x; { min: 0, max: 0.5 } is every x for which the supercell holds "
         "whole atoms, { min: 0, max: 0.5, step: 0.1 } a grid",
     )
-    oxidation_states: OxidationStates = {}
+    oxidation_states: OxidationStates = Field(default={})
     sites: dict[str, CationRole] = Field(
         default={},
         description="elements or letters that sit on other sites than usual (Li, Na and K: mobile; "
@@ -323,7 +233,7 @@ class StructureFile(Settings):
         min_length=1, description="CIF, POSCAR or whatever pymatgen reads; relative to this file"
     )
     mobile_ion: MobileIon = Field(description="the ion whose motion is asked for")
-    oxidation_states: OxidationStates = {}
+    oxidation_states: OxidationStates = Field(default={})
     replace: Replace = None
     supercell: Supercell = (1, 1, 1)
     max_orderings: MaxOrderings = 100
@@ -358,7 +268,7 @@ class Substitution(Settings):
         gt=0,
         description="largest |ln(new radius / old radius)| on any site; 0.3 is 35 percent larger",
     )
-    oxidation_states: OxidationStates = {}
+    oxidation_states: OxidationStates = Field(default={})
     supercell: Supercell = (1, 1, 1)
     max_orderings: MaxOrderings = 100
     when_more: MoreOrderings = "error"
@@ -368,7 +278,7 @@ class Substitution(Settings):
     def _each_element_once(self) -> Self:
         elements = [parse_ion(ion)[0] for ion in self.ions]
         if len(set(elements)) < len(elements):
-            raise ValueError(f"ions names an element twice: {_listed(self.ions)}")
+            raise ValueError(f"ions names an element twice: {listed(self.ions)}")
         return self
 
 
@@ -390,7 +300,3 @@ class CandidateSettings(Settings):
                 "families, files and substitutions are all empty; name at least one of them"
             )
         return self
-
-
-def _listed(names: Mapping[str, object]) -> str:
-    return ", ".join(names)
