@@ -1,0 +1,159 @@
+"""Reference phases: the binaries and elements that a hull needs, as data (phases.yaml) and ASE's.
+
+The elements named here are built by `ase.build.bulk` from ASE's reference states.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+from ruamel.yaml import YAML
+
+from screening.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
+
+CHARGES = {"F": -1, "Cl": -1, "Br": -1, "I": -1, "O": -2, "H": 1}
+ASE_ELEMENTS = (
+    *("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba", "Al", "In", "Sn", "Sb", "Bi"),
+    *("Sc", "Y", "Ce", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu"),
+    *("Ti", "Zr", "Hf", "V", "Nb", "Ta", "Cr", "Mo", "W", "Fe", "Co", "Ni", "Cu", "Zn", "Cd"),
+)
+
+Cell = tuple[float, ...] | float
+
+
+class PhaseSite(BaseModel):
+    """One Wyckoff orbit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    wyckoff: str
+    element: str
+    xyz: tuple[float, float, float]
+
+
+class PhaseType(BaseModel):
+    """A structure type and the phases known to crystallise in it; see the head of phases.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    formula: str
+    source: str
+    space_group: str
+    lattice: tuple[float, ...]
+    sites: tuple[PhaseSite, ...]
+    members: Mapping[str, Cell] = {}
+
+    @property
+    def phases(self) -> dict[str, Cell]:
+        """The type's own phase and all others: name to cell or volume per formula unit in Å3."""
+        return {self.formula: self.lattice, **self.members}
+
+    def structure(self, phase: str) -> Structure:
+        """The conventional cell of one of `phases`, in its measured size."""
+        from pymatgen.core.periodic_table import Element, Species
+        from pymatgen.core.structure import Structure
+
+        amounts = formula_amounts(phase)
+        symbols = dict(zip(formula_amounts(self.formula), amounts, strict=True))
+        charges = _charges(amounts)
+        species = [
+            Species(symbol, charges[symbol]) if charges else Element(symbol)
+            for symbol in (symbols[site.element] for site in self.sites)
+        ]
+        coords = [site.xyz for site in self.sites]
+        return Structure.from_spacegroup(self.space_group, self._lattice(phase), species, coords)
+
+    def _lattice(self, phase: str) -> Lattice:
+        cell = self.phases[phase]
+        if isinstance(cell, tuple):
+            return _full_lattice(self.space_group, cell)
+        n_sites = sum(int(site.wyckoff[:-1]) for site in self.sites)
+        n_formulas = n_sites / sum(formula_amounts(phase).values())
+        return _full_lattice(self.space_group, self.lattice).scale(cell * n_formulas)
+
+
+def reference_phase_names() -> list[str]:
+    """Names of all reference phases: formulas, with a word for polymorphs ("Sn alpha")."""
+    return [*_phases(), *ASE_ELEMENTS]
+
+
+def reference_structure(name: str) -> Structure:
+    """The measured structure of a reference phase, ions with their charges.
+
+    Args:
+        name: of a phase ("Sn alpha") or any spelling of its formula ("Cl3La").
+
+    Raises:
+        InvalidInput: there is no such phase; the message names the nearest.
+    """
+    names = reference_phase_names()
+    by_formula = {_reduced(key): key for key in names if " " not in key}
+    key = name if name in names else by_formula.get(_reduced(name))
+    if key is None:
+        nearest = get_close_matches(name, names, n=3, cutoff=0)
+        raise InvalidInput(
+            f'no reference phase "{name}" among {len(names)}; the nearest names are '
+            f"{', '.join(nearest)}; others are added to phases.yaml"
+        )
+    if key in ASE_ELEMENTS:
+        from ase.build import bulk
+        from pymatgen.io.ase import AseAtomsAdaptor
+
+        return AseAtomsAdaptor.get_structure(bulk(key))
+    return _phases()[key].structure(key)
+
+
+def formula_amounts(phase: str) -> dict[str, int]:
+    """Elements in the order written and their numbers: "LaCl3" gives {"La": 1, "Cl": 3}."""
+    found = re.findall(r"([A-Z][a-z]?)(\d*)", phase.partition(" ")[0])
+    return {symbol: int(number or 1) for symbol, number in found}
+
+
+@functools.cache
+def phase_types() -> dict[str, PhaseType]:
+    """All structure types by name."""
+    file = resources.files(__package__).joinpath("phases.yaml")
+    entries = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    return {name: PhaseType(**entry) for name, entry in entries.items()}
+
+
+@functools.cache
+def _phases() -> dict[str, PhaseType]:
+    return {phase: kind for kind in phase_types().values() for phase in kind.phases}
+
+
+def _charges(amounts: Mapping[str, int]) -> dict[str, int]:
+    """Charges of a compound's elements, its cation's by neutrality; none of an element's."""
+    if len(amounts) == 1:
+        return {}
+    (cation,) = (symbol for symbol in amounts if symbol not in CHARGES)
+    rest = sum(number * CHARGES[symbol] for symbol, number in amounts.items() if symbol != cation)
+    return {**CHARGES, cation: -rest // amounts[cation]}
+
+
+def _full_lattice(space_group: str, cell: tuple[float, ...]) -> Lattice:
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.symmetry.groups import SpaceGroup
+
+    system = SpaceGroup(space_group).crystal_system.replace("trigonal", "hexagonal")
+    lattice: Lattice = getattr(Lattice, system)(*cell)
+    return lattice
+
+
+def _reduced(name: str) -> str:
+    from pymatgen.core.composition import Composition
+
+    try:
+        return Composition(name).reduced_formula
+    except ValueError:
+        return name
