@@ -254,11 +254,11 @@ class Substitution(Settings):
     ions: dict[Ion, Annotated[tuple[Ion, ...], Field(min_length=1)]] = Field(
         default={},
         description="for an element of the structure those that take its place, such as { Na: [K, "
-        "Li], Ta: [Nb, Sb] }, in every combination with what is there; {}: those that are likely "
-        "by the ICSD's statistics of substitutions",
+        "Li], Ta: [Nb, Sb] }, in every combination (with Na: [Na, K] it may also stay); {}: those "
+        "that are likely by the ICSD's statistics of substitutions",
     )
     min_probability: float = Field(
-        default=0.01,
+        default=0.002,
         gt=0,
         le=1,
         description="with ions: {}: a less likely set of substitutions is not proposed",

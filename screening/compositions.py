@@ -107,23 +107,34 @@ def usual_oxidation_states(symbol: str, with_oxygen: bool = False) -> tuple[int,
 
 
 def likeliest_ions(parts: Sequence[Constituent], x: Fraction) -> dict[Species, Fraction] | None:
-    """The neutral choice of oxidation states, one for each constituent; None where there is none.
-
-    Charges are summed as integers. Of several neutral choices it is the one with the largest sum,
-    over all atoms, of how often the ion occurs in the ICSD: what pymatgen's
-    `Composition.oxi_state_guesses` goes by.
+    """The neutral choice of `likeliest_states`; None where there is none.
 
     Returns:
         Ions with their amounts per formula unit, in the order of the formula.
     """
-    present, _, choices = _charges(parts, x)
-    if 0 not in choices:
+    states = likeliest_states(parts, x)
+    if states is None:
         return None
     ions: dict[Species, Fraction] = {}
-    for part, state in zip(present, choices[0][1], strict=True):
+    for part, state in states:
         ion = Species(part.symbol, state)
         ions[ion] = ions.get(ion, Fraction(0)) + part.amount.at(x)
     return ions
+
+
+def likeliest_states(
+    parts: Sequence[Constituent], x: Fraction
+) -> list[tuple[Constituent, int]] | None:
+    """One oxidation state for each constituent present, neutral together; None where none is.
+
+    Charges are summed as integers. Of several neutral choices it is the one with the largest sum,
+    over all atoms, of how often the ion occurs in the ICSD: what pymatgen's
+    `Composition.oxi_state_guesses` goes by.
+    """
+    present, _, choices = _charges(parts, x)
+    if 0 not in choices:
+        return None
+    return list(zip(present, choices[0][1], strict=True))
 
 
 def _charges(
