@@ -20,6 +20,7 @@ from screening.errors import InvalidInput
 if TYPE_CHECKING:
     from pymatgen.core.lattice import Lattice
     from pymatgen.core.structure import Structure
+    from pymatgen.symmetry.groups import SpaceGroup
 
 CHARGES = {"F": -1, "Cl": -1, "Br": -1, "I": -1, "O": -2, "H": 1}
 ASE_ELEMENTS = (
@@ -64,22 +65,20 @@ class PhaseType(BaseModel):
         from pymatgen.core.structure import Structure
 
         amounts = formula_amounts(phase)
-        symbols = dict(zip(formula_amounts(self.formula), amounts, strict=True))
         charges = _charges(amounts)
-        species = [
-            Species(symbol, charges[symbol]) if charges else Element(symbol)
-            for symbol in (symbols[site.element] for site in self.sites)
-        ]
-        coords = [site.xyz for site in self.sites]
-        return Structure.from_spacegroup(self.space_group, self._lattice(phase), species, coords)
-
-    def _lattice(self, phase: str) -> Lattice:
+        symbols = dict(zip(formula_amounts(self.formula), amounts, strict=True))
+        species, coords = [], []
+        for site in self.sites:
+            symbol = symbols[site.element]
+            ion = Species(symbol, charges[symbol]) if charges else Element(symbol)
+            orbit = _space_group(self.space_group).get_orbit(site.xyz)
+            species += [ion] * len(orbit)
+            coords += orbit
         cell = self.phases[phase]
         if isinstance(cell, tuple):
-            return _full_lattice(self.space_group, cell)
-        n_sites = sum(int(site.wyckoff[:-1]) for site in self.sites)
-        n_formulas = n_sites / sum(formula_amounts(phase).values())
-        return _full_lattice(self.space_group, self.lattice).scale(cell * n_formulas)
+            return Structure(_full_lattice(self.space_group, cell), species, coords)
+        own = _full_lattice(self.space_group, self.lattice)
+        return Structure(own.scale(cell * len(species) / sum(amounts.values())), species, coords)
 
 
 def reference_phase_names() -> list[str]:
@@ -97,8 +96,7 @@ def reference_structure(name: str) -> Structure:
         InvalidInput: there is no such phase; the message names the nearest.
     """
     names = reference_phase_names()
-    by_formula = {_reduced(key): key for key in names if " " not in key}
-    key = name if name in names else by_formula.get(_reduced(name))
+    key = name if name in names else _names_by_formula().get(_reduced(name))
     if key is None:
         nearest = get_close_matches(name, names, n=3, cutoff=0)
         raise InvalidInput(
@@ -132,6 +130,11 @@ def _phases() -> dict[str, PhaseType]:
     return {phase: kind for kind in phase_types().values() for phase in kind.phases}
 
 
+@functools.cache
+def _names_by_formula() -> dict[str, str]:
+    return {_reduced(name): name for name in reference_phase_names() if " " not in name}
+
+
 def _charges(amounts: Mapping[str, int]) -> dict[str, int]:
     """Charges of a compound's elements, its cation's by neutrality; none of an element's."""
     if len(amounts) == 1:
@@ -143,11 +146,17 @@ def _charges(amounts: Mapping[str, int]) -> dict[str, int]:
 
 def _full_lattice(space_group: str, cell: tuple[float, ...]) -> Lattice:
     from pymatgen.core.lattice import Lattice
-    from pymatgen.symmetry.groups import SpaceGroup
 
-    system = SpaceGroup(space_group).crystal_system.replace("trigonal", "hexagonal")
+    system = _space_group(space_group).crystal_system.replace("trigonal", "hexagonal")
     lattice: Lattice = getattr(Lattice, system)(*cell)
     return lattice
+
+
+@functools.cache
+def _space_group(symbol: str) -> SpaceGroup:  # a second for Fm-3m
+    from pymatgen.symmetry.groups import SpaceGroup
+
+    return SpaceGroup(symbol)
 
 
 def _reduced(name: str) -> str:
