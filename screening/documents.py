@@ -57,16 +57,29 @@ class EnergyConvention(Document):
     weights_sha256: str | None = None
 
 
+# Numbers of configurations outgrow 64 bits, and with them JSON's parsers: then they become text.
+Count = Annotated[int, PlainSerializer(lambda n: n if n < 2**53 else str(n), return_type=int | str)]
+
+
 class Origin(Document):
     """Where a candidate came from."""
 
     host: str = Field(description="prototype name or the user's file")
     source: str = Field(description="DOI, ICSD number or file of the host")
-    parent_formula: str = Field(description="composition of the ordered parent cell")
+    parent_formula: str = Field(description="composition of the cell with every site filled")
     ordering: int = Field(description="1-based number among the distinct orderings")
-    n_orderings: int
-    degeneracy: int = Field(description="symmetry-equivalent configurations of this ordering")
-    n_configurations: int
+    n_orderings: Count = Field(description="distinct ones that there are")
+    degeneracy: Count = Field(description="configurations that are this crystal")
+    n_configurations: Count
+    selection: Literal["all", "lowest_ewald", "sample"] = Field(
+        default="all", description="how it was chosen, where not all distinct orderings are made"
+    )
+    ewald_energy_eV: float | None = Field(
+        default=None,
+        description="of the formal charges, per cell; None where they are unknown or tell nothing "
+        "apart",
+    )
+    notes: tuple[str, ...] = ()
 
 
 class CandidateInfo(Document):
@@ -76,6 +89,9 @@ class CandidateInfo(Document):
     formula: str = Field(description="reduced formula")
     mobile_ion: str
     origin: Origin
+    other_origins: tuple[Origin, ...] = Field(
+        default=(), description="other hosts whose orderings are the same crystal"
+    )
 
 
 class Candidate(CandidateInfo):

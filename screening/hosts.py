@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from pymatgen.core.periodic_table import Species
+
+from screening.compositions import (
+    Constituent,
+    amounts_formula,
+    likeliest_ions,
+    usual_oxidation_states,
+)
+from screening.errors import InvalidInput
+from screening.formulas import Amount, written
+
 if TYPE_CHECKING:
-    from pymatgen.core.periodic_table import Species
-    from pymatgen.core.structure import Structure
+    from pymatgen.core.structure import PeriodicSite, Structure
+
+OCCUPANCY_TOLERANCE = Fraction(1, 2000)  # 0.333 is read as 1/3
+_LARGEST_DENOMINATOR = 48
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,7 @@ class Host:
         source: DOI, ICSD number or file.
         mobile_ion: symbol of the ion whose motion is asked for.
         structure: unit cell with every site present; a disordered site holds its first occupant
-            that is no vacancy. All species carry oxidation states.
+            that is no vacancy. Species carry oxidation states, 0 where none is known.
         disorder: sublattices that share no site.
         notes: what a reader of the candidate should know of how the host was made.
     """
@@ -48,4 +63,163 @@ class Host:
     mobile_ion: str
     structure: Structure
     disorder: tuple[Disorder, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    def satellite(self, disorder: Disorder) -> Species:
+        """What the satellites of a sublattice hold where they are filled."""
+        return _species(self.structure[disorder.satellites[0][0]])
+
+    def amounts(self) -> dict[Species, Fraction]:
+        """Ions in the unit cell, satellites included."""
+        apart = {i for d in self.disorder for sites in (d.sites, *d.satellites) for i in sites}
+        amounts: dict[Species, Fraction] = defaultdict(Fraction)
+        for i, site in enumerate(self.structure):
+            if i not in apart:
+                amounts[_species(site)] += 1
+        for d in self.disorder:
+            for occupant, fraction in zip(d.occupants, d.fractions, strict=True):
+                if occupant is not None:
+                    amounts[occupant] += fraction * len(d.sites)
+            if d.satellites:
+                amounts[self.satellite(d)] += d.fractions[0] * len(d.sites)
+        return dict(amounts)
+
+
+def _species(site: PeriodicSite) -> Species:
+    """What an ordered site holds, with its charge."""
+    assert isinstance(site.specie, Species)
+    return site.specie
+
+
+def file_host(
+    name: str,
+    structure: Structure,
+    mobile_ion: str,
+    oxidation_states: Mapping[str, Sequence[int]] | None = None,
+) -> Host:
+    """The host that a user's file describes; partly filled sites are its disorder.
+
+    Sites that hold the same species in the same amounts are one sublattice.
+
+    Args:
+        name: path of the file.
+        structure: what was read from it.
+        mobile_ion: symbol.
+        oxidation_states: allowed to elements that carry none in the file; others may have those of
+            the ICSD.
+
+    Raises:
+        InvalidInput: no mobile ion, a site that holds more than one whole atom, or charges given
+            that cannot be balanced.
+    """
+    shares = [_shares(name, i, site) for i, site in enumerate(structure)]
+    amounts: dict[Species, Fraction] = defaultdict(Fraction)
+    for share in shares:
+        for species, amount in share.items():
+            amounts[species] += amount
+    if mobile_ion not in {species.symbol for species in amounts}:
+        found = ", ".join(sorted({species.symbol for species in amounts}))
+        raise InvalidInput(
+            f"{name}: no {mobile_ion}, the mobile ion, on any site; the file holds {found}"
+        )
+    charged, notes = _charged(name, amounts, oxidation_states or {})
+    sublattices: dict[tuple[tuple[Species, Fraction], ...], list[int]] = defaultdict(list)
+    ordered = structure.copy()
+    for i, share in enumerate(shares):
+        contents = tuple((charged[species], amount) for species, amount in share.items())
+        ordered.replace(i, contents[0][0], properties={})
+        if len(contents) > 1 or contents[0][1] != 1:
+            sublattices[tuple(sorted(contents, key=str))].append(i)
+    return Host(
+        name=name,
+        source=name,
+        mobile_ion=mobile_ion,
+        structure=ordered,
+        disorder=tuple(_disorder(sites, dict(contents)) for contents, sites in sublattices.items()),
+        notes=notes,
+    )
+
+
+def _disorder(sites: Sequence[int], contents: Mapping[Species, Fraction]) -> Disorder:
+    filled = sum(contents.values(), Fraction(0))
+    occupants: dict[Species | None, Fraction] = dict(contents.items())
+    if filled < 1:
+        occupants[None] = 1 - filled
+    return Disorder(tuple(sites), tuple(occupants), tuple(occupants.values()))
+
+
+def _shares(name: str, i: int, site: PeriodicSite) -> dict[Species, Fraction]:
+    """Exact amounts of the species on a site; their charge is 0 where the file gives none."""
+    shares: dict[Species, Fraction] = defaultdict(Fraction)
+    for species, amount in site.species.items():
+        if not hasattr(species, "oxi_state") and not getattr(species, "Z", 0):
+            raise InvalidInput(f"{name}: site {i + 1} holds {species}, which is no element")
+        charge = getattr(species, "oxi_state", None) or 0
+        shares[Species(species.symbol, charge)] += _exact(amount)
+    if sum(shares.values()) > 1:
+        raise InvalidInput(
+            f"{name}: site {i + 1} holds {site.species_string}, "
+            f"{float(sum(shares.values())):.4g} atoms; needed: at most 1"
+        )
+    return dict(shares)
+
+
+def _exact(amount: float) -> Fraction:
+    """The simplest fraction within OCCUPANCY_TOLERANCE, else the amount as it is written."""
+    for denominator in range(1, _LARGEST_DENOMINATOR + 1):
+        simple = Fraction(round(amount * denominator), denominator)
+        if abs(simple - Fraction(amount)) <= OCCUPANCY_TOLERANCE:
+            return simple
+    return Fraction(amount).limit_denominator(10_000)
+
+
+def _charged(
+    name: str, amounts: Mapping[Species, Fraction], states: Mapping[str, Sequence[int]]
+) -> tuple[dict[Species, Species], tuple[str, ...]]:
+    """Every species with its charge, and a note where none is neutral.
+
+    Raises:
+        InvalidInput: the charges are given, in the file or by `states`, and their sum is not 0.
+    """
+    symbols = {species.symbol for species in amounts}
+    if all(species.oxi_state for species in amounts):
+        total = sum((Fraction(s.oxi_state or 0) * n for s, n in amounts.items()), Fraction(0))
+        if total:
+            raise InvalidInput(
+                f"{name}: the charges of the file sum to {float(total):+.4g} a cell"
+                f"{_neutral_occupancy(amounts, total)}"
+            )
+        return {species: species for species in amounts}, ()
+    parts = [
+        Constituent(
+            species.symbol,
+            (int(species.oxi_state),)
+            if species.oxi_state
+            else tuple(states.get(species.symbol, ()))
+            or usual_oxidation_states(species.symbol, with_oxygen="O" in symbols),
+            Amount(n),
+        )
+        for species, n in amounts.items()
+    ]
+    if ions := likeliest_ions(parts, Fraction(0)):
+        likeliest = {ion.symbol: ion for ion in ions}
+        return {s: s if s.oxi_state else likeliest[s.symbol] for s in amounts}, ()
+    formula = amounts_formula(parts, Fraction(0))
+    if states:
+        raise InvalidInput(
+            f"{name}: no choice of oxidation states makes {formula} neutral; allow others in "
+            "oxidation_states, or change the occupancies"
+        )
+    note = f"no usual oxidation states make {formula} neutral: orderings have no Ewald energies"
+    return {s: Species(s.symbol, 0) for s in amounts}, (note,)
+
+
+def _neutral_occupancy(amounts: Mapping[Species, Fraction], total: Fraction) -> str:
+    """The amount of a mobile ion that would balance the charge."""
+    for species, n in amounts.items():
+        if species.symbol in ("Li", "Na", "K") and n > total:
+            return (
+                f"; needed: 0, which {written(n - total)} instead of {written(n)} {species.symbol} "
+                "would give"
+            )
+    return "; needed: 0"

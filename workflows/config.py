@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from screening.candidates import CandidateSettings, Settings
+from screening.candidate_settings import CandidateSettings
 from screening.gates import Gates
+from screening.ordering_settings import Settings
 
 
 class EngineSettings(Settings):

@@ -39,6 +39,8 @@ def cycle_types(
     Returns:
         The different cycle types, and which of them each permutation has.
     """
+    if not sublattices:
+        return [()], np.zeros(len(permutations), dtype=np.intp)
     n_sites = permutations.shape[1]
     extra = np.empty((0, n_sites), np.int32) if translations is None else translations
     none = np.empty((0, 0), np.intp)

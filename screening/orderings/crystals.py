@@ -8,14 +8,16 @@ only the group of the supercell can make another one equal to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from screening.orderings.counting import cycle_types, n_unchanged
 from screening.orderings.parent import Parent, Supercell
-from screening.orderings.space import Orderings
-from screening.orderings.supercells import normal_form
+from screening.orderings.space import ConfigurationSpace, Orderings
+from screening.orderings.supercells import normal_form, normal_forms
 
 
 def distinct_crystals(
@@ -34,9 +36,9 @@ def distinct_crystals(
     degeneracies: dict[bytes, int] = {}
     places = _places(supercell, sites)
     for block, repeating in _parted(supercell, sites, blocks):
-        alone = ~repeating.any(axis=1)
+        alone = np.logical_not(repeating.any(axis=1))
         if alone.any():
-            yield Orderings(block.occupants[alone], block.degeneracies[alone])
+            yield block[alone]
         for row in np.flatnonzero(~alone):
             occupants = block.occupants[row]
             vectors = supercell.cells[repeating[row]]
@@ -55,9 +57,69 @@ def without_repeats(
     Over all shapes of supercells up to a size, these are every crystal once.
     """
     for block, repeating in _parted(supercell, sites, blocks):
-        alone = ~repeating.any(axis=1)
+        alone = np.logical_not(repeating.any(axis=1))
         if alone.any():
-            yield Orderings(block.occupants[alone], block.degeneracies[alone])
+            yield block[alone]
+
+
+def n_without_repeats(
+    supercell: Supercell, sites: Sequence[int] | NDArray[np.intp], space: ConfigurationSpace
+) -> int:
+    """How many orderings `without_repeats` leaves, in closed form.
+
+    Burnside's sum over configurations that no translation leaves as they are, those being counted
+    by Möbius inversion over the lattices between the supercell's and the parent's.
+
+    Args:
+        supercell: whose space it is.
+        sites: of the supercell, in the order of the permutations.
+        space: all configurations.
+    """
+    translations = supercell.translations(sites)
+    sublattices = [(s.sites, s.satellites) for s in space.sublattices]
+    total = 0
+    for lattice, mobius in _lattices_above(supercell.form):
+        multiples = supercell.cells @ np.linalg.inv(lattice)
+        within = np.abs(multiples - np.rint(multiples)).max(axis=1) < 1e-6
+        types, which = cycle_types(space.permutations, sublattices, translations[within])
+        numbers = np.bincount(which, minlength=len(types)).tolist()
+        unchanged = (n_unchanged(cycles, space.amounts) for cycles in types)
+        total += mobius * sum(n * m for n, m in zip(numbers, unchanged, strict=True))
+    return total // len(space.permutations)
+
+
+def _lattices_above(form: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Lattices that hold a lattice, and their Möbius function where it is not 0.
+
+    That of a lattice L over H is 0 unless L/H is a product of cyclic groups of prime order, and
+    then the product over the primes p, each r times, of (-1)^r p^(r (r - 1) / 2).
+    """
+    index = int(np.diag(form).prod())
+    for divisor in (d for d in range(1, index + 1) if index % d == 0):
+        for lattice in normal_forms(index // divisor):
+            quotient = form @ np.linalg.inv(lattice)
+            whole = np.rint(quotient).astype(np.int64)
+            if np.abs(quotient - whole).max() < 1e-6 and (mobius := _mobius(whole)):
+                yield lattice, mobius
+
+
+def _mobius(quotient: NDArray[np.int64]) -> int:
+    """Of the group of whole-number vectors modulo the rows of a matrix."""
+    order = round(abs(np.linalg.det(quotient)))
+    minors = [
+        round(np.linalg.det(np.delete(np.delete(quotient, i, 0), j, 1)))
+        for i in range(3)
+        for j in range(3)
+    ]
+    first, second = math.gcd(*quotient.ravel().tolist()), math.gcd(*minors)
+    factors = first, second // first, order // second  # each divides the next
+    mobius = 1
+    for prime in (p for p in range(2, order + 1) if all(p % q for q in range(2, p))):
+        if factors[2] % (prime * prime) == 0:
+            return 0
+        rank = sum(factor % prime == 0 for factor in factors)
+        mobius *= (-1) ** rank * prime ** (rank * (rank - 1) // 2)
+    return mobius
 
 
 def _parted(
@@ -68,10 +130,13 @@ def _parted(
     The translations, shape (n_orderings, n_cells), are those of `supercell.cells`, 0 left out.
     """
     translations = supercell.translations(sites)
+    n_operations = len(supercell.permutations(sites))
     for block in blocks:
         repeating = np.zeros((len(block), len(translations)), dtype=np.bool_)
+        symmetric = np.flatnonzero(block.degeneracies < n_operations)
+        occupants = block.occupants[symmetric]
         for t, translation in enumerate(translations[1:], start=1):
-            repeating[:, t] = (block.occupants[:, translation] == block.occupants).all(axis=1)
+            repeating[symmetric, t] = (occupants[:, translation] == occupants).all(axis=1)
         yield block, repeating
 
 
@@ -120,11 +185,11 @@ def _images(
     own: Supercell,
     best: Supercell,
     filling: NDArray[np.uint8],
-) -> Iterator[bytes]:
+) -> list[bytes]:
     """What an operation, followed by each translation, makes of the filling of a cell."""
     reached = own.cells @ parent.rotations[operation].T + parent.shifts[operation][ordered][:, None]
-    images = parent.images[operation][ordered]
-    image = np.zeros((len(parent.unit_site), best.n_cells), dtype=np.uint8)
-    for translation in best.cells:
-        image[images[:, None], best.index(reached + translation)] = filling
-        yield image[ordered].tobytes()
+    sites = parent.images[operation][ordered][:, None]
+    cells = best.index(reached + best.cells[:, None, None])
+    images = np.zeros((best.n_cells, len(parent.unit_site), best.n_cells), dtype=np.uint8)
+    images[np.arange(best.n_cells)[:, None, None], sites, cells] = filling
+    return [image.tobytes() for image in images[:, ordered]]

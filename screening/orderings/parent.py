@@ -81,6 +81,25 @@ class Parent:
         images, shifts = _site_images(lattice, coords, kinds, found)
         return cls(lattice, coords, unit_site, unit_cell, found.rotations, images, shifts)
 
+    @classmethod
+    def without_symmetry(cls, structure: Structure) -> Self:
+        """A structure in which nothing is left to be ordered, as it is."""
+        n_sites, identity = len(structure), np.eye(3, dtype=np.int64)
+        return cls(
+            lattice=structure.lattice.matrix,
+            frac_coords=structure.frac_coords,
+            unit_site=np.arange(n_sites),
+            unit_cell=identity,
+            rotations=identity[None],
+            images=np.arange(n_sites)[None],
+            shifts=np.zeros((1, n_sites, 3), dtype=np.int64),
+        )
+
+    @property
+    def n_cells_of_unit(self) -> int:
+        """Primitive cells in the given unit cell."""
+        return round(abs(float(np.linalg.det(self.unit_cell))))
+
     def supercell(self, matrix: ArrayLike) -> Supercell:
         """The cell spanned by multiples of the given unit cell's vectors.
 

@@ -55,6 +55,20 @@ class Orderings:
     def __len__(self) -> int:
         return len(self.degeneracies)
 
+    def __getitem__(self, chosen: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Orderings:
+        """Some of them."""
+        return Orderings(self.occupants[chosen], self.degeneracies[chosen])
+
+    @staticmethod
+    def joined(parts: Sequence[Orderings]) -> Orderings:
+        """All of several, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        return Orderings(
+            np.concatenate([part.occupants for part in parts]),
+            np.concatenate([part.degeneracies for part in parts]),
+        )
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -129,7 +143,7 @@ class ConfigurationSpace:
 
     def enumerate(self) -> Orderings:
         """All distinct configurations at once."""
-        return _joined(list(self.blocks()))
+        return Orderings.joined(list(self.blocks()))
 
     def sample(self, n: int, seed: int) -> Orderings:
         """Some of the distinct configurations, each as likely as any other; all if there are few.
@@ -143,7 +157,7 @@ class ConfigurationSpace:
         if n > self.n_orderings // 2:  # drawing would mostly repeat itself
             everything = self.enumerate()
             chosen = np.random.default_rng(seed).permutation(len(everything))[:n]
-            return Orderings(everything.occupants[chosen], everything.degeneracies[chosen])
+            return everything[chosen]
         return Orderings(*random_orderings(self, n, seed))
 
     def blocks(self, max_rows: int = 65536) -> Iterator[Orderings]:
@@ -158,12 +172,12 @@ class ConfigurationSpace:
         for block in self._blocks(max_rows):
             n_made += sum(block.degeneracies.tolist())
             if n_waiting + len(block) > max_rows:
-                yield _joined(waiting)
+                yield Orderings.joined(waiting)
                 waiting, n_waiting = [], 0
             waiting.append(block)
             n_waiting += len(block)
         if waiting:
-            yield _joined(waiting)
+            yield Orderings.joined(waiting)
         if n_made != self.n_configurations:
             raise _no_group()
 
@@ -251,15 +265,6 @@ class ConfigurationSpace:
                     left = sites[completed[sites] == _EMPTY]
                     completed[left] = occupant
         return completed
-
-
-def _joined(blocks: Sequence[Orderings]) -> Orderings:
-    if len(blocks) == 1:
-        return blocks[0]
-    return Orderings(
-        np.concatenate([block.occupants for block in blocks]),
-        np.concatenate([block.degeneracies for block in blocks]),
-    )
 
 
 def _no_group() -> UnusableStructure:

@@ -1,0 +1,249 @@
+"""A host in one supercell: its configurations as arrays, its orderings as structures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.periodic_table import Element, Species
+from pymatgen.core.structure import Structure
+
+from screening.errors import InvalidInput
+from screening.hosts import Disorder, Host
+from screening.orderings.crystals import distinct_crystals, n_without_repeats, without_repeats
+from screening.orderings.electrostatics import Electrostatics
+from screening.orderings.parent import Parent, Supercell
+from screening.orderings.space import ConfigurationSpace, Orderings, Sublattice
+
+
+def host_parent(host: Host) -> Parent:
+    """The symmetry of a host with nothing chosen yet; none where there is nothing to choose."""
+    if not host.disorder:
+        return Parent.without_symmetry(host.structure)
+    kinds: dict[Any, int] = {}
+    labels = [str(site.specie) for site in host.structure]
+    for number, disorder in enumerate(host.disorder):
+        for i in disorder.sites:
+            labels[i] = f"sublattice {number}"
+        for i in (i for near in disorder.satellites for i in near):
+            labels[i] = f"satellites {number}"
+    return Parent.from_structure(
+        host.structure, [kinds.setdefault(label, len(kinds)) for label in labels]
+    )
+
+
+class HostCell:
+    """One supercell of a host.
+
+    Args:
+        host: the composition and its parent.
+        supercell: of `host_parent(host)`.
+        label: of the supercell, for names: `2x1x1`.
+        one_shape_of_all: every shape of supercell is gone through, so that orderings which repeat
+            themselves within this one belong to a smaller one.
+
+    Raises:
+        InvalidInput: the supercell holds no whole numbers of some occupant.
+    """
+
+    def __init__(
+        self, host: Host, supercell: Supercell, label: str, one_shape_of_all: bool = False
+    ) -> None:
+        self.host, self.supercell, self.label = host, supercell, label
+        self.one_shape_of_all = one_shape_of_all
+        self._on = [self._copies(disorder.sites) for disorder in host.disorder]
+        near = [self._copies([i for s in d.satellites for i in s]) for d in host.disorder]
+        self.sites = np.concatenate([*self._on, *near, np.empty(0, dtype=np.intp)]).astype(np.intp)
+        self._sublattices = []
+        start = 0
+        for disorder, sites, satellites in zip(host.disorder, self._on, near, strict=True):
+            self._sublattices.append(
+                Sublattice(
+                    np.arange(start, start + len(sites)),
+                    self._amounts(disorder, len(sites)),
+                    self._nearest(disorder, sites, satellites),
+                )
+            )
+            start += len(sites)
+
+    def _copies(self, unit_sites: Any) -> NDArray[np.intp]:
+        """Sites of the supercell that are copies of sites of the unit cell."""
+        return np.flatnonzero(np.isin(self.supercell.unit_site, np.array(unit_sites, dtype=int)))
+
+    def _amounts(self, disorder: Disorder, n_sites: int) -> tuple[int, ...]:
+        amounts = [fraction * n_sites for fraction in disorder.fractions]
+        for occupant, amount in zip(disorder.occupants, amounts, strict=True):
+            if amount.denominator > 1:
+                n = math.lcm(*(a.denominator for a in amounts))
+                raise InvalidInput(
+                    f"{self.host.name}: {float(amount):.4g} {occupant or 'vacancies'} on {n_sites} "
+                    f"sites; needed: a whole number, which {n} times as many cells give, or an "
+                    f"occupancy of {self._nearest_fractions(amount, n_sites)}"
+                )
+        return tuple(int(amount) for amount in amounts)
+
+    @staticmethod
+    def _nearest_fractions(amount: Any, n_sites: int) -> str:
+        near = {math.floor(amount), math.ceil(amount)}
+        return " or ".join(f"{n}/{n_sites}" for n in sorted(near))
+
+    def _nearest(
+        self, disorder: Disorder, sites: NDArray[np.intp], satellites: NDArray[np.intp]
+    ) -> NDArray[np.intp] | None:
+        """Shape (n_sites, m): the satellites of each site, numbered as in `self.sites`."""
+        if not disorder.satellites:
+            return None
+        coords = self.supercell.frac_coords
+        distances_A = self.supercell.lattice.get_all_distances(coords[sites], coords[satellites])
+        m = len(satellites) // len(sites)
+        chosen = satellites[np.argsort(distances_A, axis=1, kind="stable")[:, :m]]
+        if len(np.unique(chosen)) != chosen.size:
+            raise InvalidInput(
+                f"{self.host.name}: {len(satellites)} hydrogen sites cannot be shared out among "
+                f"{len(sites)} sites of oxygen by distance; needed: the same number near each"
+            )
+        places = np.full(len(coords), -1)
+        places[self.sites] = np.arange(len(self.sites))
+        return places[chosen]
+
+    @cached_property
+    def space(self) -> ConfigurationSpace:
+        """All configurations of this cell."""
+        permutations = (
+            self.supercell.permutations(self.sites)
+            if len(self.sites)
+            else np.empty((1, 0), dtype=np.int32)
+        )
+        return ConfigurationSpace(permutations, self._sublattices)
+
+    @cached_property
+    def n_orderings(self) -> int:
+        """Distinct orderings, in closed form."""
+        if self.one_shape_of_all:
+            return n_without_repeats(self.supercell, self.sites, self.space)
+        return self.space.n_orderings
+
+    def crystals(self, blocks: Iterator[Orderings] | None = None) -> Iterator[Orderings]:
+        """All orderings, or those given, as distinct crystals."""
+        blocks = self.space.blocks() if blocks is None else blocks
+        if not len(self.sites):
+            return blocks
+        merge = without_repeats if self.one_shape_of_all else distinct_crystals
+        return merge(self.supercell, self.sites, blocks)
+
+    @cached_property
+    def _contents(self) -> list[tuple[Species | None, ...]]:
+        """What each number of an occupant means on each of `self.sites`."""
+        contents: list[tuple[Species | None, ...]] = [()] * len(self.sites)
+        for disorder, sublattice in zip(self.host.disorder, self._sublattices, strict=True):
+            for place in sublattice.sites:
+                contents[place] = disorder.occupants
+            if sublattice.satellites is not None:
+                satellite = self.host.satellite(disorder)
+                for place in sublattice.satellites.ravel():
+                    contents[place] = (None, satellite)
+        return contents
+
+    @cached_property
+    def _fixed(self) -> list[tuple[int, Species | Element]]:
+        """Sites that every ordering fills alike."""
+        ordered = set(self.sites.tolist())
+        return [
+            (i, self.host.structure[u].specie)
+            for i, u in enumerate(self.supercell.unit_site.tolist())
+            if i not in ordered
+        ]
+
+    @cached_property
+    def electrostatics(self) -> Electrostatics:
+        """Ewald sums of this cell."""
+        return Electrostatics(self.supercell.lattice, self.supercell.frac_coords)
+
+    @property
+    def has_charges(self) -> bool:
+        """Whether oxidation states are known, so that Ewald energies tell orderings apart."""
+        return all(site.specie.oxi_state for site in self.host.structure)
+
+    def ewald_energies_eV(self, orderings: Orderings) -> NDArray[np.float64]:
+        """Electrostatic energy per cell of the formal charges; 0 where there are none.
+
+        Args:
+            orderings: of `crystals`.
+
+        Returns:
+            Shape (n_orderings,), in eV.
+        """
+        if not self.has_charges or not len(self.sites):
+            return np.zeros(len(orderings))
+        fixed = np.zeros(len(self.supercell.unit_site))
+        for i, species in self._fixed:
+            fixed[i] = species.oxi_state or 0
+        n_occupants = max(map(len, self._contents))
+        table = np.zeros((len(self.sites), n_occupants), dtype=np.int8)
+        for place, contents in enumerate(self._contents):
+            table[place, : len(contents)] = [0 if s is None else s.oxi_state or 0 for s in contents]
+        charges = table[np.arange(len(self.sites)), orderings.occupants]
+        return self.electrostatics.ordering_energies_eV(fixed, self.sites, charges)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Equal for cells that give the same candidates."""
+        structure, host = self.host.structure, self.host
+        return (
+            host.name,
+            host.mobile_ion,
+            host.disorder,
+            structure.lattice.matrix.round(6).tobytes(),
+            structure.frac_coords.round(6).tobytes(),
+            tuple(map(str, structure.species)),
+            self.supercell.rows.tobytes(),
+            self.one_shape_of_all,
+        )
+
+    @property
+    def n_atoms(self) -> int:
+        """In every ordering of this cell."""
+        n_atoms = len(self._fixed)
+        for disorder, sublattice in zip(self.host.disorder, self._sublattices, strict=True):
+            held = zip(disorder.occupants, sublattice.amounts, strict=True)
+            n_atoms += sum(n for occupant, n in held if occupant is not None)
+            n_atoms += 0 if sublattice.satellites is None else sublattice.amounts[0]
+        return n_atoms
+
+    @property
+    def parent_symbols(self) -> list[str]:
+        """Elements of this cell with every site filled by the first that may sit there."""
+        symbols = [species.symbol for _, species in self._fixed]
+        for disorder, sublattice in zip(self.host.disorder, self._sublattices, strict=True):
+            filled = [occupant for occupant in disorder.occupants if occupant is not None]
+            symbols += [filled[0].symbol] * len(sublattice.sites)
+            if sublattice.satellites is not None:
+                symbols += [self.host.satellite(disorder).symbol] * len(sublattice.sites)
+        return symbols
+
+    def atoms(self, occupants: NDArray[np.uint8]) -> tuple[list[str], NDArray[np.float64]]:
+        """Elements and fractional coordinates, shape (n_atoms, 3), of one ordering by element."""
+        filled = [(i, species.symbol) for i, species in self._fixed]
+        for site, contents, occupant in zip(
+            self.sites.tolist(), self._contents, occupants.tolist(), strict=True
+        ):
+            if (species := contents[occupant]) is not None:
+                filled.append((site, species.symbol))
+        order = list(dict.fromkeys(symbol for _, symbol in sorted(filled)))
+        filled.sort(key=lambda entry: (order.index(entry[1]), entry[0]))
+        return [symbol for _, symbol in filled], self.supercell.frac_coords[[i for i, _ in filled]]
+
+    @property
+    def lattice(self) -> Lattice:
+        """Of the supercell."""
+        return self.supercell.lattice
+
+    def structure(self, occupants: NDArray[np.uint8]) -> Structure:
+        """One ordering as a structure without charges."""
+        symbols, coords = self.atoms(occupants)
+        return Structure(self.lattice, symbols, coords)

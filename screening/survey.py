@@ -1,0 +1,260 @@
+"""Everything that a campaign's candidates come from, counted before any is made.
+
+    families, files, substitutions ─▶ hosts ─▶ supercells ─▶ counts
+
+It takes milliseconds a composition, so that nothing is made where something is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+from pymatgen.core.composition import Composition
+
+from screening.candidate_settings import CandidateSettings, Family, StructureFile, Substitution
+from screening.clusters import substitute_cluster
+from screening.compositions import LeftOut
+from screening.documents import Count, Document
+from screening.errors import InvalidInput, ScreeningError
+from screening.families import family_hosts
+from screening.hosts import Host, file_host
+from screening.ordering_settings import SupercellsUpTo
+from screening.substitution import substituted_hosts
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import Structure
+
+    from screening.host_cells import HostCell
+
+Entry = Family | StructureFile | Substitution
+
+MAX_COMPARED_BY_ENERGY = 50_000_000  # orderings; some minutes of work
+
+
+class CountedCell(Document):
+    """A composition in one supercell of one host, counted."""
+
+    formula: str
+    mobile_ion: str
+    host: str
+    supercell: str = Field(description="2x1x1, or 4-2 for the second shape of 4 primitive cells")
+    n_atoms: int
+    n_configurations: Count
+    n_orderings: Count = Field(description="distinct under the symmetry of the supercell")
+    n_kept: int = Field(description="at most so many candidates; fewer where some are one crystal")
+    selection: Literal["all", "lowest_ewald", "sample"]
+
+
+@dataclass(frozen=True)
+class SurveyedCell:
+    """A host in a supercell, and what the settings say of its orderings.
+
+    Args:
+        cell: the configurations.
+        entry: the part of the settings that it comes from.
+        label: that no other cell has; part of its candidates' names.
+        counted: what to tell people.
+    """
+
+    cell: HostCell
+    entry: Entry
+    label: str
+    counted: CountedCell
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All compositions in all supercells, in the order of the settings, and what is left out."""
+
+    cells: tuple[SurveyedCell, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def counts(self) -> tuple[CountedCell, ...]:
+        """What to tell people."""
+        return tuple(surveyed.counted for surveyed in self.cells)
+
+    def check_limits(self) -> None:
+        """See that no composition has more orderings than its settings can deal with.
+
+        Raises:
+            InvalidInput: with every one that has.
+        """
+        if problems := [problem for cell in self.cells if (problem := _too_many(cell))]:
+            raise InvalidInput("\n".join(problems))
+
+
+def survey_candidates(
+    settings: CandidateSettings, structures: Mapping[str, Structure] | None = None
+) -> Survey:
+    """Find and count all compositions of a campaign.
+
+    Args:
+        settings: families, files and substitutions.
+        structures: the structure of each file by its path, already read.
+    """
+    cells: dict[object, SurveyedCell] = {}
+    reasons: dict[str, list[str]] = {}
+    labels: Counter[str] = Counter()
+    entries: list[Entry] = [*settings.families, *settings.files, *settings.substitutions]
+    for entry in entries:
+        hosts, left_out = _hosts(entry, structures or {})
+        for host in hosts:
+            try:
+                for cell in _cells(entry, host):
+                    if (key := cell.identity) not in cells:
+                        cells[key] = _surveyed(entry, cell, labels)
+            except ScreeningError as error:  # a host that cannot be used does not stop the others
+                name = host.name if isinstance(entry, StructureFile) else _formula(host)
+                left_out.append(LeftOut(formula=name, reason=str(error)))
+        for lost in left_out:
+            reasons.setdefault(lost.formula, []).append(lost.reason)
+    return Survey(
+        cells=tuple(cells.values()),
+        left_out=tuple(
+            LeftOut(formula=formula, reason="; ".join(dict.fromkeys(found)))
+            for formula, found in reasons.items()
+        ),
+    )
+
+
+def _hosts(entry: Entry, structures: Mapping[str, Structure]) -> tuple[list[Host], list[LeftOut]]:
+    """What an entry of the settings describes, and what it leaves out."""
+    if isinstance(entry, Family):
+        return family_hosts(entry)
+    try:
+        if entry.path not in structures:
+            raise InvalidInput(f"{entry.path} was not read; give its structure")
+        structure = structures[entry.path]
+        if isinstance(entry, Substitution):
+            return substituted_hosts(entry, structure)
+        return [file_host(entry.path, structure, entry.mobile_ion, entry.oxidation_states)], []
+    except ScreeningError as error:
+        return [], [LeftOut(formula=entry.path, reason=str(error))]
+
+
+def _cells(entry: Entry, host: Host) -> Iterator[HostCell]:
+    """The supercells of a host that hold whole numbers of everything.
+
+    Raises:
+        InvalidInput: none does.
+    """
+    from screening.host_cells import HostCell, host_parent  # compiled code, slow to load
+
+    size = entry.supercell
+    if not isinstance(size, SupercellsUpTo):
+        matrix = np.array(size)
+        n_cells = round(np.linalg.det(matrix) if matrix.ndim == 2 else matrix.prod())
+        own = _with_clusters_replaced(entry, host, n_cells)
+        label = "x".join(map(str, matrix.tolist())) if matrix.ndim == 1 else f"{n_cells}-cells"
+        yield HostCell(own, host_parent(own).supercell(matrix), label)
+        return
+    if not host.disorder:
+        yield HostCell(host, host_parent(host).supercell((1, 1, 1)), "1x1x1")
+        return
+    n_of_unit = host_parent(host).n_cells_of_unit
+    error: ScreeningError | None = None
+    n_found = 0
+    for n in range(1, size.max_cells + 1):
+        try:
+            own = _with_clusters_replaced(entry, host, Fraction(n, n_of_unit))
+            for number, supercell in enumerate(host_parent(own).distinct_supercells(n), start=1):
+                yield HostCell(own, supercell, f"{n}-{number}", one_shape_of_all=True)
+                n_found += 1
+        except InvalidInput as found:
+            error = found
+    if error and not n_found:
+        raise error
+
+
+def _with_clusters_replaced(entry: Entry, host: Host, n_unit_cells: int | Fraction) -> Host:
+    if isinstance(entry, Substitution) or entry.replace is None:
+        return host
+    replace = entry.replace
+    return substitute_cluster(
+        host, replace.group, replace.by, replace.at, replace.number, n_unit_cells
+    )
+
+
+def _surveyed(entry: Entry, cell: HostCell, labels: Counter[str]) -> SurveyedCell:
+    n_orderings = cell.n_orderings
+    formula = _formula(cell.host)
+    stem = cell.host.name if isinstance(entry, Family) else PurePath(cell.host.name).stem
+    label = f"{_plain(formula)}-{_safe(stem)}"
+    if cell.label != "1x1x1":
+        label += f"-{cell.label}"
+    labels[label] += 1
+    if labels[label] > 1:  # a second POSCAR, say
+        label += f".{labels[label]}"
+    return SurveyedCell(
+        cell=cell,
+        entry=entry,
+        label=label,
+        counted=CountedCell(
+            formula=formula,
+            mobile_ion=cell.host.mobile_ion,
+            host=cell.host.name,
+            supercell=cell.label,
+            n_atoms=cell.n_atoms,
+            n_configurations=cell.space.n_configurations,
+            n_orderings=n_orderings,
+            n_kept=min(n_orderings, entry.max_orderings),
+            selection="all"
+            if n_orderings <= entry.max_orderings or entry.when_more == "error"
+            else entry.when_more,
+        ),
+    )
+
+
+def _too_many(surveyed: SurveyedCell) -> str | None:
+    """What is wrong with the number of orderings, and what to do."""
+    counted, entry = surveyed.counted, surveyed.entry
+    n_orderings, n_max = counted.n_orderings, entry.max_orderings
+    if n_orderings <= n_max:
+        return None
+    found = (
+        f"{counted.host}: {counted.formula} has {n_orderings:,} distinct orderings in supercell "
+        f"{counted.supercell}"
+    )
+    if entry.when_more == "error":
+        return (
+            f"{found}, more than max_orderings={n_max:,}; choose a smaller supercell, raise "
+            "max_orderings, or set when_more to lowest_ewald or sample"
+        )
+    if entry.when_more == "lowest_ewald" and n_orderings > MAX_COMPARED_BY_ENERGY:
+        return (
+            f"{found}; the energies of at most {MAX_COMPARED_BY_ENERGY:,} can be compared; set "
+            "when_more to sample, or choose a smaller supercell"
+        )
+    if entry.when_more == "lowest_ewald" and not surveyed.cell.has_charges:
+        return (
+            f"{found}, more than max_orderings={n_max:,}, and no charges to compare them by; set "
+            "oxidation_states, or when_more to sample"
+        )
+    return None
+
+
+def _formula(host: Host) -> str:
+    amounts: dict[str, float] = defaultdict(float)
+    for species, amount in host.amounts().items():
+        amounts[species.symbol] += float(amount)
+    return Composition(amounts).reduced_formula
+
+
+def _plain(formula: str) -> str:
+    """Without brackets."""
+    parts = Composition(formula).formula.split()
+    return "".join(re.sub(r"(?<=[A-Za-z])1$", "", part) for part in parts)
+
+
+def _safe(name: str) -> str:
+    """What is left of a name once it must do as a file name everywhere."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "file"
