@@ -6,6 +6,7 @@ import numpy as np
 import spglib
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
+
 from screening.orderings.space import ConfigurationSpace, Sublattice
 
 HCP_C_OVER_A = 1.6
@@ -132,3 +133,41 @@ def other_setting(structure, rng, *, noise_A=1e-4):
     species = [structure[i].specie for i in order]
     shaken = Structure(lattice, species, cart_A[order], coords_are_cartesian=True)
     return shaken, np.rint(np.linalg.inv(setting)).astype(int)
+
+
+def pure_translations(supercell, sites):
+    """How the parent's translations permute some of the supercell's sites, the identity left out.
+
+    They are the ways from one site of the whole supercell to another that carry every site to one
+    that copies the same site of the unit cell.
+    """
+    coords, kinds = np.asarray(supercell.frac_coords), np.asarray(supercell.unit_site)
+    found = []
+    for target in range(1, len(coords)):
+        moved = coords + coords[target] - coords[0]
+        shifts = moved[:, None, :] - coords[None, :, :]
+        shifts_A = np.linalg.norm((shifts - np.round(shifts)) @ supercell.lattice.matrix, axis=-1)
+        nearest = shifts_A.argmin(axis=1)
+        if shifts_A.min(axis=1).max() < 1e-3 and np.array_equal(kinds[nearest], kinds):
+            place = {site: i for i, site in enumerate(np.asarray(sites).tolist())}
+            found.append(np.array([place[site] for site in nearest[sites].tolist()]))
+    return found
+
+
+@functools.cache
+def hydroxide():
+    """Cubic Li2OHCl with every place of H filled: three Li, six H around O."""
+    return Structure.from_spacegroup(
+        "Pm-3m",
+        Lattice.cubic(3.91),
+        ["Cl-", "O2-", "Li+", "H+"],
+        [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.75, 0.5, 0.5]],
+    )
+
+
+def satellites_around(supercell, centres, satellites, n_each):
+    """For each centre the positions within `satellites` of the nearest n, shape (n_centres, n)."""
+    coords = np.asarray(supercell.frac_coords)
+    shifts = coords[satellites][None, :, :] - coords[centres][:, None, :]
+    distances_A = np.linalg.norm((shifts - np.round(shifts)) @ supercell.lattice.matrix, axis=-1)
+    return np.argsort(distances_A, axis=1, kind="stable")[:, :n_each]

@@ -22,6 +22,8 @@ from configuration_oracles import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from screening.errors import UnusableStructure
 from screening.orderings.space import ConfigurationSpace, Sublattice
 
 
@@ -254,3 +256,53 @@ def test_all_permutations_leave_one_ordering():
     group = closure([[1, 0, 2, 3, 4], [1, 2, 3, 4, 0]], 5)
     space = ConfigurationSpace(group, [Sublattice(np.arange(5), (2, 2, 1), None)])
     assert space.enumerate().degeneracies.tolist() == [30]
+
+
+@given(problems(max_sites=6, max_occupants=6))
+@settings(deadline=None, max_examples=60)
+def test_six_occupants(problem):
+    assert_same_orbits(problem.space.enumerate(), problem)
+
+
+@pytest.mark.parametrize(
+    "amounts", [(2, 98), (98, 2), (97, 3), (2, 1, 97), (97, 1, 2), (1, 97, 2), (1, 1, 1, 97)]
+)
+def test_few_of_a_kind_are_quick_whichever_occupant_they_are(amounts):
+    n = sum(amounts)
+    space = ConfigurationSpace(ring(n), [Sublattice(np.arange(n), amounts, None)])
+    n_orderings = n_configurations = 0
+    for block in space.blocks(max_rows=3000):
+        n_orderings += len(block.degeneracies)
+        n_configurations += int(block.degeneracies.sum())
+        counts = [(block.occupants == i).sum(axis=1) for i in range(len(amounts))]
+        assert (amounts == np.array(counts).T).all()
+    assert n_orderings == space.n_orderings == necklaces(amounts)
+    assert n_configurations == space.n_configurations == multinomial(amounts)
+
+
+def test_sublattices_beyond_a_word_together():
+    """Three rings of 40 sites that turn together, two sites of each told apart: by Burnside."""
+    n, turns = 40, ring(40)
+    group = np.hstack([turns, n + turns, 2 * n + turns])
+    parts = [Sublattice(i * n + np.arange(n), (2 - i, n - 2 + i), None) for i in range(2)]
+    parts.append(Sublattice(2 * n + np.arange(n), (n - 1, 1), None))
+    space = ConfigurationSpace(group, parts)
+    found = space.enumerate()
+    assert space.n_configurations == math.comb(40, 2) * 40 * 40
+    assert space.n_orderings == len(found.degeneracies) == math.comb(40, 2) * 40
+    assert (found.degeneracies == 40).all()  # a ring with a single mark has no symmetry left
+    assert len(np.unique(found.occupants, axis=0)) == len(found.degeneracies)
+
+
+@pytest.mark.parametrize(
+    "act", [lambda s: s.n_orderings, lambda s: s.enumerate(), lambda s: list(s.blocks())]
+)
+def test_permutations_that_form_no_group(act):
+    with pytest.raises(UnusableStructure, match="form no group"):
+        act(binary(np.array([[0, 1, 2], [1, 2, 0]]), 1))
+
+
+@pytest.mark.parametrize("amounts", [(1, 2), (2, 2, 1), (5,), ()])
+def test_amounts_fill_the_sublattice(amounts):
+    with pytest.raises(ValueError, match="do not sum to 4 sites"):
+        ConfigurationSpace(ring(4), [Sublattice(np.arange(4), amounts, None)])

@@ -12,12 +12,13 @@ from ordering_parents import (
     operations,
     other_setting,
     permutations_by_spglib,
+    pure_translations,
     rock_salt,
     ucl3,
 )
-from screening.orderings.space import ConfigurationSpace, Sublattice
 
 from screening.orderings.parent import Parent
+from screening.orderings.space import ConfigurationSpace, Sublattice
 
 
 def n_distinct(structure, n_cells):
@@ -118,19 +119,6 @@ def test_supercells_are_whole_and_symmetric_as_spglib_finds_them(index):
         assert found == permutations_by_spglib(supercell, kinds, sites)
 
 
-def pure_translations(supercell):
-    """How the parent's translations permute the supercell's sites, the identity left out."""
-    coords = np.asarray(supercell.frac_coords)
-    found = []
-    for target in range(1, len(coords)):
-        moved = coords + coords[target] - coords[0]
-        shifts = moved[:, None, :] - coords[None, :, :]
-        shifts_A = np.linalg.norm((shifts - np.round(shifts)) @ supercell.lattice.matrix, axis=-1)
-        if shifts_A.min(axis=1).max() < 1e-3:
-            found.append(shifts_A.argmin(axis=1))
-    return found
-
-
 def partitions(n, n_parts):
     """Amounts of so many occupants, all present, largest first."""
     for cuts in itertools.combinations(range(1, n), n_parts - 1):
@@ -154,7 +142,7 @@ def n_derivative_structures(structure, index, n_kinds):
     for supercell in Parent.from_structure(structure).distinct_supercells(index):
         sites = np.arange(len(supercell.unit_site))
         group = supercell.permutations(sites)
-        translations = pure_translations(supercell)
+        translations = pure_translations(supercell, sites)
         for amounts in partitions(len(sites), n_kinds):
             found = ConfigurationSpace(group, [Sublattice(sites, amounts, None)]).enumerate()
             smallest = np.ones(len(found.degeneracies), dtype=bool)
