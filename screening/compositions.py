@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,7 +17,6 @@ from screening.candidate_settings import Equimolar, XRange
 from screening.documents import Document
 from screening.errors import InvalidInput
 from screening.formulas import Amount, Formula, exact_fraction, ion_formula, parse_ion, written
-from screening.prototypes.library import Prototype, Role
 
 Mixture = Mapping[str, Fraction]  # ions, such as Y or Ta5+, and their shares
 Limits = tuple[Fraction, Fraction | None]  # smallest and largest x
@@ -256,44 +254,57 @@ def whole_x(
 
 
 def why_not_whole(
-    parts: Sequence[Constituent], x: Fraction, sizes: Sequence[Fraction], limits: Limits
+    parts: Sequence[Constituent],
+    x: Fraction,
+    sizes: Sequence[Fraction],
+    limits: Limits,
+    fits: Callable[[Fraction], bool] = lambda x: True,
 ) -> str:
-    """What does not fit, the nearest x that do, and how many formula units this one needs."""
+    """What does not fit, the nearest x that do, and how many formula units this one needs.
+
+    Args:
+        parts: the composition.
+        x: for which none of `sizes` holds whole atoms.
+        sizes: formula units in each supercell that is allowed.
+        limits: of x.
+        fits: says whether another x that gives whole atoms is any good.
+    """
     size = max(sizes)
     part = next(part for part in parts if (part.amount.at(x) * size).denominator > 1)
     atoms = f"{written(part.amount.at(x) * size)} {part.symbol}"
     units = f"{written(size)} formula unit{'' if size == 1 else 's'}"
+    units += ", the largest supercell" if len(sizes) > 1 else ""
     needs = f"needs a multiple of {units_needed(parts, x)} formula units"
-    others = f"{' at most' if len(sizes) > 1 else ''}"
     if not any(part.amount.slope for part in parts):
-        return f"{units}{others} would hold {atoms}; it {needs}"
-    reason = f"x = {written(x)} puts {atoms} into {units}{others}"
-    near = [written(other) for other in _nearest_whole_x(parts, x, sizes, limits)]
-    if near:
-        reason += f"; the nearest x that work{'s' if len(near) == 1 else ''}: {' and '.join(near)}"
-    return f"{reason}; x = {written(x)} {needs}"
+        return f"{atoms} in {units}; it {needs}"
+    near = [written(other) for other in _nearest_whole_x(parts, x, sizes, limits, fits)]
+    works = f"the nearest x that work{'s' if len(near) == 1 else ''}: {' and '.join(near)}; "
+    return (
+        f"x = {written(x)} puts {atoms} into {units}; {works if near else ''}x = {written(x)} "
+        f"{needs}"
+    )
 
 
 def _nearest_whole_x(
-    parts: Sequence[Constituent], x: Fraction, sizes: Sequence[Fraction], limits: Limits
+    parts: Sequence[Constituent],
+    x: Fraction,
+    sizes: Sequence[Fraction],
+    limits: Limits,
+    fits: Callable[[Fraction], bool],
 ) -> list[Fraction]:
-    """The nearest neutral x below and above that some size holds in whole atoms, if any."""
+    """The nearest fitting x below and above that some size holds in whole atoms, if any."""
     low, high = limits
-    neutral = neutral_x(parts)
     found = set()
     for size in sizes:
         periods = [1 / abs(part.amount.slope * size) for part in parts if part.amount.slope]
         period = Fraction(
             math.lcm(*(p.numerator for p in periods)), math.gcd(*(p.denominator for p in periods))
         )
-        start = max(low, x - period)
-        end = x + period if high is None else min(high, x + period)
-        found.update(whole_x(parts, size, start, end))
-    if neutral is not None:
-        found &= neutral
-    below = [max((other for other in found if other < x), default=None)]
-    above = [min((other for other in found if other > x), default=None)]
-    return [other for other in below + above if other is not None]
+        start, end = max(low, x - 2 * period), x + 2 * period
+        found.update(whole_x(parts, size, start, end if high is None else min(high, end)))
+    below = next(filter(fits, sorted((other for other in found if other < x), reverse=True)), None)
+    above = next(filter(fits, sorted(other for other in found if other > x)), None)
+    return [other for other in (below, above) if other is not None]
 
 
 def amounts_formula(parts: Sequence[Constituent], x: Fraction) -> str:
@@ -303,96 +314,3 @@ def amounts_formula(parts: Sequence[Constituent], x: Fraction) -> str:
         if amount := part.amount.at(x):
             amounts[part.symbol] = amounts.get(part.symbol, Fraction(0)) + amount
     return ion_formula(list(amounts.items()))
-
-
-FILLING_TOLERANCE = Fraction(1, 2000)  # 0.333 is read as 1/3
-
-
-@dataclass(frozen=True)
-class NeutralComposition:
-    """One ion for each role of a prototype, and how many mobile sites of the cell are filled."""
-
-    species: Mapping[Role, Species]
-    n_filled: int
-
-
-def neutral_compositions(
-    prototype: Prototype,
-    mobile_ions: Sequence[str],
-    framework: Sequence[str],
-    anions: Sequence[str],
-    fillings: Sequence[float],
-    oxidation_states: Mapping[str, Sequence[int]],
-    n_cells: int = 1,
-) -> tuple[list[NeutralComposition], list[LeftOut]]:
-    """All combinations of a family, parted into neutral ones and others.
-
-    Charges are summed as whole numbers: mobile ions are 1+, anions 1-, and all framework sites
-    hold the same ion, whose charge follows from the filling.
-
-    Args:
-        prototype: gives the number of sites of each role.
-        mobile_ions: alkali metals.
-        framework: elements, of which one fills all framework sites.
-        anions: halogens.
-        fillings: fractions of the mobile sites filled.
-        oxidation_states: allowed to a framework element; elements not named may have their
-            common ones (see `likely_oxidation_states`).
-        n_cells: conventional cells over which a filling must give a whole number of ions.
-    """
-    n_mobile, n_framework, n_anion = (
-        n_cells * prototype.n_sites(role) for role in ("mobile", "framework", "anion")
-    )
-    neutral: dict[tuple[str, str, str, int], NeutralComposition] = {}
-    left_out = []
-    for ion, metal, anion, filling in itertools.product(mobile_ions, framework, anions, fillings):
-        n_filled = whole_number_of(filling, n_mobile)
-        n_ions = Fraction(filling) * n_mobile if n_filled is None else Fraction(n_filled)
-        allowed = oxidation_states.get(metal) or likely_oxidation_states(metal)
-        needed = (n_anion - n_ions) / n_framework
-        if metal in (ion, anion):
-            reason = f"{metal} would be framework and {'mobile' if metal == ion else 'anion'}"
-        elif n_filled is None:
-            reason = (
-                f"{filling:g} of {n_mobile} mobile sites is {float(n_ions):g} ions; choose a "
-                "filling or a supercell that gives a whole number"
-            )
-        elif not allowed:
-            reason = f"no positive oxidation state of {metal} is known; set oxidation_states"
-        elif needed not in allowed:
-            states = ", ".join(f"{state}+" for state in allowed)
-            reason = f"neutral only with {metal} {float(needed):.4g}+; allowed: {states}"
-        else:
-            neutral[ion, metal, anion, n_filled] = NeutralComposition(
-                {
-                    "mobile": Species(ion, 1),
-                    "framework": Species(metal, int(needed)),
-                    "anion": Species(anion, -1),
-                },
-                n_filled,
-            )
-            continue
-        if n_filled is None:
-            formula = (
-                f"{ion}{float(n_ions / n_framework):.4g}{metal}{anion}{n_anion / n_framework:g}"
-            )
-        else:
-            ions = Counter([ion] * n_filled + [metal] * n_framework + [anion] * n_anion)
-            formula = Composition(ions).reduced_formula
-        left_out.append(LeftOut(formula=formula, reason=f"{prototype.name}: {reason}"))
-    return list(neutral.values()), left_out
-
-
-def whole_number_of(fraction: float, n: int) -> int | None:
-    """The k > 0 with k / n the fraction within FILLING_TOLERANCE; None where there is none."""
-    k = round(Fraction(fraction) * n)
-    return k if k and abs(Fraction(fraction) - Fraction(k, n)) <= FILLING_TOLERANCE else None
-
-
-def likely_oxidation_states(symbol: str) -> tuple[int, ...]:
-    """Positive common oxidation states of an element; where it has none, those in the ICSD."""
-    element = Element(symbol)
-    for states in (element.common_oxidation_states, element.icsd_oxidation_states):
-        if positive := tuple(int(state) for state in states if state > 0):
-            return positive
-    return ()

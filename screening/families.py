@@ -125,7 +125,7 @@ class _Series:
         sizes = self._sizes(low)
         values = x_values(wanted, self.parts, sizes)
         if not values:
-            reason = why_not_whole(self.parts, low, sizes, self._limits)
+            reason = why_not_whole(self.parts, low, sizes, self._limits, self._fits)
             raise InvalidInput(
                 f"no x from {wanted.min:g} to {wanted.max:g} gives whole numbers; {reason}"
             )
@@ -161,9 +161,7 @@ class _Series:
         Raises:
             InvalidInput: it does not fit into the prototype, or into no supercell in whole atoms.
         """
-        units = self._units_per_cell(x)
-        per_cell = {ion: amount * units for ion, amount in ions.items()}
-        host = occupied_prototype(self._prototype, per_cell, self._roles)
+        host = self._occupied(ions, x)
         if any(whole_amounts(host, n) is not None for n in self._cells):
             return host
         sizes = self._sizes(x)
@@ -173,7 +171,20 @@ class _Series:
                 f"{written(max(sizes))} formula units are whole atoms, but not on each of the "
                 f"{len(host.disorder)} sublattices that share an element; choose a larger supercell"
             )
-        raise InvalidInput(why_not_whole(self.parts, x, sizes, self._limits))
+        raise InvalidInput(why_not_whole(self.parts, x, sizes, self._limits, self._fits))
+
+    def _occupied(self, ions: Ions, x: Fraction) -> Host:
+        units = self._units_per_cell(x)
+        per_cell = {ion: amount * units for ion, amount in ions.items()}
+        return occupied_prototype(self._prototype, per_cell, self._roles)
+
+    def _fits(self, x: Fraction) -> bool:
+        """Whether x is neutral and has a place for every ion; supercells are not asked for."""
+        try:
+            self._occupied(self.ions(x), x)
+        except ScreeningError:
+            return False
+        return True
 
 
 def units_per_cell(prototype: Prototype, anions: Mapping[int, Fraction]) -> Fraction:

@@ -195,12 +195,12 @@ def _element_symbols() -> tuple[str, ...]:
 def exact_fraction(value: float) -> Fraction:
     """The fraction that a decimal number means.
 
-    A decimal with a denominator of at most 100 is taken as it stands. Others are the simplest
-    fraction within one unit of the last digit, 1/2000 and 1 % (0.333 is 1/3, 0.6667 is 2/3), or
-    what they are where that has no denominator up to 1000.
+    A decimal that is 1 over anything, or has a denominator of at most 100, is what it is. Others
+    are the simplest fraction within one unit of the last digit, 1/2000 and 1 % (0.333 is 1/3,
+    0.6667 is 2/3), or what they are where that has no denominator up to 1000.
     """
     exact = Fraction(repr(value))
-    if exact.denominator <= _EXACT_DENOMINATOR:
+    if exact.denominator <= _EXACT_DENOMINATOR or exact.numerator == 1:
         return exact
     last_digit = Fraction(Decimal((0, (1,), int(Decimal(repr(value)).as_tuple().exponent))))
     tolerance = min(ROUNDING, abs(exact) / 100, max(last_digit, Fraction(1, 10**9)))
