@@ -257,11 +257,20 @@ def test_neither_order_nor_origin_nor_noise_nor_setting_matters(seed, matrix):
     assert degeneracies(moved) == degeneracies(known)
 
 
+@pytest.mark.parametrize(
+    ("host", "symbol", "matrix", "n_filled", "n_orderings"),
+    [(k2tacl6, "K", (2, 2, 1), 16, 2_386_468), (li3ycl6, "Li", (1, 1, 2), 12, 113_510)],
+)
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=5, deadline=None)
-def test_noise_on_a_less_symmetric_parent(seed):
-    shaken, back = other_setting(li3ycl6(), np.random.default_rng(seed))
-    assert half_full(shaken, back, "Li", 6).n_orderings == 96
+def test_noise_on_sites_and_lattice_of_an_enlarged_cell(
+    host, symbol, matrix, n_filled, n_orderings, seed
+):
+    rng = np.random.default_rng(seed)
+    shaken, _ = other_setting(host() * matrix, rng)
+    strained = Lattice(shaken.lattice.matrix + rng.uniform(-1e-4, 1e-4, (3, 3)))
+    shaken = Structure(strained, shaken.species, shaken.frac_coords)
+    assert half_full(shaken, (1, 1, 1), symbol, n_filled).n_orderings == n_orderings
 
 
 @pytest.mark.parametrize("matrix", [(1, 1, 1), (2, 1, 1)])
