@@ -55,13 +55,7 @@ N_STORED = 500
 N_MEASURED = 30
 N_CANDIDATES = 10_000
 READING_LIMIT_S = 1.0
-FAMILY = {
-    "prototype": "k2ptcl6",
-    "mobile_ions": ("K",),
-    "framework": ("Ta",),
-    "anions": ("Cl",),
-    "mobile_filling": (0.5,),
-}
+FAMILY = {"formula": "KTaCl6", "prototype": "k2ptcl6"}
 FLOOR = 20.0
 
 Document = dict[str, Any]

@@ -80,8 +80,9 @@ class HostCell:
         for occupant, amount in zip(disorder.occupants, amounts, strict=True):
             if amount.denominator > 1:
                 n = math.lcm(*(a.denominator for a in amounts))
+                what = "vacancies" if occupant is None else occupant.symbol
                 raise InvalidInput(
-                    f"{self.host.name}: {float(amount):.4g} {occupant or 'vacancies'} on {n_sites} "
+                    f"{self.host.name}: {float(amount):.4g} {what} on {n_sites} "
                     f"sites; needed: a whole number, which {n} times as many cells give, or an "
                     f"occupancy of {self._nearest_fractions(amount, n_sites)}"
                 )
@@ -227,15 +228,19 @@ class HostCell:
         return symbols
 
     def atoms(self, occupants: NDArray[np.uint8]) -> tuple[list[str], NDArray[np.float64]]:
-        """Elements and fractional coordinates, shape (n_atoms, 3), of one ordering by element."""
+        """Elements and fractional coordinates, shape (n_atoms, 3), of one ordering.
+
+        Atoms are grouped by element, unless the structure is one in which nothing is ordered.
+        """
         filled = [(i, species.symbol) for i, species in self._fixed]
         for site, contents, occupant in zip(
             self.sites.tolist(), self._contents, occupants.tolist(), strict=True
         ):
             if (species := contents[occupant]) is not None:
                 filled.append((site, species.symbol))
-        order = list(dict.fromkeys(symbol for _, symbol in sorted(filled)))
-        filled.sort(key=lambda entry: (order.index(entry[1]), entry[0]))
+        if self.host.disorder:
+            order = list(dict.fromkeys(symbol for _, symbol in sorted(filled)))
+            filled.sort(key=lambda entry: (order.index(entry[1]), entry[0]))
         return [symbol for _, symbol in filled], self.supercell.frac_coords[[i for i, _ in filled]]
 
     @property

@@ -7,6 +7,7 @@ It takes milliseconds a composition, so that nothing is made where something is 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -243,10 +244,11 @@ def _too_many(surveyed: SurveyedCell) -> str | None:
 
 
 def _formula(host: Host) -> str:
-    amounts: dict[str, float] = defaultdict(float)
+    amounts: dict[str, Fraction] = defaultdict(Fraction)
     for species, amount in host.amounts().items():
-        amounts[species.symbol] += float(amount)
-    return Composition(amounts).reduced_formula
+        amounts[species.symbol] += amount
+    n_cells = math.lcm(*(amount.denominator for amount in amounts.values()))
+    return Composition({e: int(n * n_cells) for e, n in amounts.items()}).reduced_formula
 
 
 def _plain(formula: str) -> str:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from workflows.config import CampaignConfig
 
-VERSION = 1
+VERSION = 2
 
 
 class CandidateOutputs(Document):

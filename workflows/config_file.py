@@ -71,11 +71,14 @@ def read_structures(config: CampaignConfig, config_path: Path) -> dict[str, Stru
     from pymatgen.core.structure import Structure
 
     structures, unread = {}, {}
-    for i, file in enumerate(config.candidates.files):
+    candidates = config.candidates
+    named = [("files", i, file.path) for i, file in enumerate(candidates.files)]
+    named += [("substitutions", i, s.path) for i, s in enumerate(candidates.substitutions)]
+    for key, i, path in named:
         try:
-            structures[file.path] = Structure.from_file(config_path.parent / file.path)
+            structures[path] = Structure.from_file(config_path.parent / path)
         except Exception as error:  # pymatgen's parsers raise whatever they stumble over
-            unread["candidates", "files", i, "path"] = f'found "{file.path}"; {_reason(error)}'
+            unread["candidates", key, i, "path"] = f'found "{path}"; {_reason(error)}'
     if unread:
         source, _ = read_yaml(config_path)
         raise ConfigError(config_path, [source.at(at).problem(why) for at, why in unread.items()])

@@ -250,7 +250,9 @@ class CampaignResults:
 
     def left_out_files(self) -> dict[str, str]:
         """The user's own files that could not be used: as good as failed."""
-        files = {file.path for file in self._config.candidates.files}
+        candidates = self._config.candidates
+        files = {file.path for file in candidates.files}
+        files |= {substitution.path for substitution in candidates.substitutions}
         return {name: reason for name, reason in self.left_out().items() if name in files}
 
     @cached_property

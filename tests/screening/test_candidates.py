@@ -6,21 +6,17 @@ from pydantic import ValidationError
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
-from screening.candidates import CandidateSettings, Family, StructureFile, enumerate_candidates
+from screening.candidate_settings import CandidateSettings, Family, StructureFile, Substitution
+from screening.candidates import enumerate_candidates, iterate_candidates
 from screening.errors import InvalidInput, UnusableStructure
 from screening.structures import check_structure
+from screening.survey import survey_candidates
 
 CHARGES = {"Li": 1, "Na": 1, "K": 1, "F": -1, "Cl": -1, "Br": -1, "Ta": 5, "Nb": 5, "Zr": 4, "Y": 3}
 
 
 def family(**changes):
-    values = {
-        "prototype": "k2ptcl6",
-        "mobile_ions": ("K",),
-        "framework": ("Ta",),
-        "anions": ("Cl",),
-        "mobile_filling": (0.5, 1.0),
-    }
+    values = {"formula": "KTaCl6", "prototype": "k2ptcl6"}
     return Family(**values | changes)
 
 
@@ -62,8 +58,11 @@ def test_the_six_orderings_of_ktacl6():
         assert candidate.origin.ordering == number
         assert candidate.origin.n_orderings == 6
         assert candidate.origin.n_configurations == 70
+        assert candidate.origin.selection == "all"
         assert "doi" in candidate.origin.source
-    assert [entry.formula for entry in found.left_out] == ["K2TaCl6"]
+    energies_eV = [c.origin.ewald_energy_eV for c in found.candidates]
+    assert energies_eV == sorted(energies_eV)
+    assert found.left_out == ()
 
 
 def test_layers_of_vacancies_cost_most_and_the_tetrahedral_order_least():
@@ -80,29 +79,100 @@ def test_layers_of_vacancies_cost_most_and_the_tetrahedral_order_least():
 
 
 def test_double_cell():
-    found = enumerate_families(
-        family(mobile_filling=(0.5,), supercell=(2, 1, 1), max_orderings=283)
-    )
-    assert len(found.candidates) == 283
-    assert sum(c.origin.degeneracy for c in found.candidates) == 12_870
-    assert found.candidates[-1].id == "KTaCl6-k2ptcl6-2x1x1-283"
+    """283 orderings are distinct in the cell, 279 of them as crystals."""
+    settings = CandidateSettings(families=(family(supercell=(2, 1, 1), max_orderings=283),))
+    survey = survey_candidates(settings)
+    (counted,) = survey.counts
+    assert (counted.n_orderings, counted.n_configurations) == (283, 12_870)
+    candidates = list(iterate_candidates(survey))
+    assert len(candidates) == candidates[0].origin.n_orderings == 279
+    assert sum(c.origin.degeneracy for c in candidates) == 12_870
+    assert candidates[-1].id == "KTaCl6-k2ptcl6-2x1x1-279"
 
 
 def test_every_candidate_is_neutral_unique_sound_and_safely_named():
+    ions = {"A": ("Li", "Na", "K"), "X": ("F", "Cl", "Br")}
     found = enumerate_families(
-        family(
-            mobile_ions=("Li", "Na", "K"), framework=("Ta", "Zr", "Y"), anions=("F", "Cl", "Br")
-        ),
-        family(prototype="elpasolite", framework=("Y", "Zr"), mobile_filling=(1.0,)),
+        family(formula="AMX6", elements={**ions, "M": ("Ta", "Nb")}),
+        family(formula="A2MX6", elements={**ions, "M": ("Zr",)}),
+        family(formula="K3YCl6", prototype="elpasolite"),
     )
     ids = [c.id for c in found.candidates]
-    assert len(set(ids)) == len(ids) == 3 * 3 * (6 + 1) + 1
+    assert len(set(ids)) == len(ids) == 3 * 3 * (2 * 6 + 1) + 1
     for candidate in found.candidates:
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", candidate.id)
         amounts = candidate.structure.composition.get_el_amt_dict()
         assert sum(CHARGES[symbol] * n for symbol, n in amounts.items()) == 0
         check_structure(candidate.structure, candidate.mobile_ion)
     assert "K3YCl6-elpasolite-1" in ids
+
+
+def test_every_shape_of_supercell_holds_every_crystal_once():
+    """1 + 4 + 7 + 47 superstructures of up to 4 cells are found again in their common supercell."""
+    settings = CandidateSettings(
+        families=(family(supercell={"max_cells": 4}, max_orderings=200),),
+    )
+    survey = survey_candidates(settings)
+    per_size = dict.fromkeys("1234", 0)
+    for counted in survey.counts:
+        per_size[counted.supercell[0]] += counted.n_orderings
+    assert per_size == {"1": 1, "2": 4, "3": 7, "4": 47}
+    candidates = list(iterate_candidates(survey))
+    assert len({c.id for c in candidates}) == len(candidates) == 59
+
+
+def test_two_sublattices_and_two_species_at_once():
+    """Na0.75Sm1.75Cl6 in a 2x2x2 cell: 2 of 16 Sm sites and 4 of 16 channel sites hold Na."""
+    sodium = family(
+        formula="A(3x)M(2-x)Cl6",
+        prototype="ucl3",
+        elements={"A": ("Na",), "M": ("Sm3+", "La3+")},
+        x=(0.25,),
+        supercell=(2, 2, 2),
+        max_orderings=20,
+        when_more="lowest_ewald",
+    )
+    survey = survey_candidates(CandidateSettings(families=(sodium,)))
+    assert [c.formula for c in survey.counts] == ["Na3Sm7Cl24", "Na3La7Cl24"]
+    for counted in survey.counts:
+        assert (counted.n_orderings, counted.n_configurations) == (2380, 218_400)
+        assert (counted.n_kept, counted.selection) == (20, "lowest_ewald")
+    candidates = list(iterate_candidates(survey))
+    assert len(candidates) == 40
+    for candidate in candidates:
+        check_structure(candidate.structure, "Na")
+        assert candidate.structure.composition.get_el_amt_dict()["Na"] == 6
+
+
+def test_the_lowest_are_those_of_all():
+    """Chosen by energy from a stream or from everything at once: the same orderings."""
+    cell = {"supercell": (2, 1, 1)}
+    everything = enumerate_families(family(**cell, max_orderings=300)).candidates
+    lowest = enumerate_families(
+        family(**cell, max_orderings=40, when_more="lowest_ewald")
+    ).candidates
+    assert len(lowest) == 40
+    for one, other in zip(lowest, everything[:40], strict=True):
+        assert one.id == other.id
+        assert one.origin.ewald_energy_eV == pytest.approx(other.origin.ewald_energy_eV, abs=1e-9)
+        assert one.structure == other.structure
+    assert {c.origin.selection for c in lowest} == {"lowest_ewald"}
+    assert {c.origin.n_orderings for c in lowest} == {283}
+
+
+def test_a_random_sample_is_reproducible_and_of_the_same_crystals():
+    def sample(seed):
+        return enumerate_families(
+            family(supercell=(2, 2, 1), max_orderings=30, when_more="sample", seed=seed)
+        ).candidates
+
+    one, same, other = sample(1), sample(1), sample(2)
+    assert [c.structure for c in one] == [c.structure for c in same]
+    assert [c.structure for c in one] != [c.structure for c in other]
+    assert len(one) == 30
+    for candidate in one:
+        assert candidate.origin.n_orderings == 2_386_468
+        assert candidate.structure.composition.formula == "K16 Ta16 Cl96"
 
 
 def test_the_same_settings_give_the_same_candidates():
@@ -112,33 +182,64 @@ def test_the_same_settings_give_the_same_candidates():
 
 
 def test_what_two_families_share_is_there_once():
-    found = enumerate_families(family(), family(framework=("Nb", "Ta"), mobile_filling=(0.5, 0.5)))
+    metals = family(formula="KMCl6", elements={"M": ("Nb", "Ta")})
+    found = enumerate_families(family(), metals)
     assert [c.id for c in found.candidates[::6]] == ["KTaCl6-k2ptcl6-1", "KNbCl6-k2ptcl6-1"]
     assert len(found.candidates) == 12
 
 
+def test_the_same_crystal_from_two_hosts_keeps_both_origins():
+    """All sites of K2PtCl6 filled is that type, whether a prototype or a file says so."""
+    file = StructureFile(path="cells/k2zrcl6.cif", mobile_ion="K")
+    settings = CandidateSettings(families=(family(formula="K2ZrCl6"),), files=(file,))
+    structure = Structure.from_spacegroup(
+        "Fm-3m",
+        Lattice.cubic(10.1),
+        ["Zr", "K", "Cl"],
+        [[0.5, 0.5, 0.5], [0.25, 0.25, 0.25], [0.26, 0.5, 0.5]],
+    ).get_primitive_structure()
+    (candidate,) = enumerate_candidates(settings, {file.path: structure}).candidates
+    assert candidate.id == "K2ZrCl6-k2ptcl6-1"
+    assert candidate.origin.host == "k2ptcl6"
+    assert [origin.host for origin in candidate.other_origins] == ["cells/k2zrcl6.cif"]
+
+
 def test_reasons_are_gathered_by_formula():
     found = enumerate_families(
-        family(mobile_filling=(1.0,)), family(prototype="elpasolite", mobile_filling=(2 / 3,))
+        family(formula="K2TaCl6", oxidation_states={"Ta": (5,)}),
+        family(formula="K2TaCl6", prototype="elpasolite", oxidation_states={"Ta": (5,)}),
     )
     (entry,) = found.left_out
     assert entry.formula == "K2TaCl6"
-    assert entry.reason == (
-        "k2ptcl6: neutral only with Ta 4+; allowed: 5+; "
-        "elpasolite: neutral only with Ta 4+; allowed: 5+"
-    )
+    assert re.search(r"k2ptcl6: neutral only with Ta 4\+.*; elpasolite: neutral", entry.reason)
     assert found.candidates == ()
 
 
-def test_too_many_orderings_are_an_error():
-    with pytest.raises(InvalidInput, match=r"2,386,468 distinct orderings .*raise max_orderings"):
-        enumerate_families(family(mobile_filling=(0.5,), supercell=(2, 2, 1)))
+def test_too_many_orderings_are_an_error_that_names_all():
+    metals = {"M": ("Nb", "Ta")}
+    settings = CandidateSettings(
+        families=(family(formula="KMCl6", elements=metals, supercell=(2, 2, 1)),)
+    )
+    survey = survey_candidates(settings)
+    with pytest.raises(InvalidInput) as caught:
+        list(iterate_candidates(survey))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    for line, formula in zip(lines, ("KNbCl6", "KTaCl6"), strict=True):
+        assert f"{formula} has 2,386,468 distinct orderings in supercell 2x2x1" in line
+        assert "raise max_orderings" in line
+
+
+def test_too_many_for_energies():
+    huge = family(supercell=(2, 2, 2), when_more="lowest_ewald")
+    with pytest.raises(InvalidInput, match="at most 50,000,000 can be compared; set when_more to"):
+        enumerate_families(huge)
 
 
 def test_an_ordered_file_is_taken_as_it_is():
-    structure = rock_salt(a="K+", b="Cl-", c="K+")
+    structure = rock_salt(a="K+", b="O2-", c="K+")
     (candidate,) = enumerate_file(structure, "cells/my salt.cif").candidates
-    assert candidate.id == "K2Cl-my-salt-1"
+    assert candidate.id == "K2O-my-salt-1"
     assert candidate.structure.cart_coords == pytest.approx(structure.cart_coords)
     assert candidate.structure.composition == structure.copy().remove_oxidation_states().composition
     assert candidate.origin.host == candidate.origin.source == "cells/my salt.cif"
@@ -167,17 +268,46 @@ def test_fully_occupied_sites_of_the_mobile_ion_stay():
 
 
 def test_too_many_orderings_of_a_file():
-    with pytest.raises(InvalidInput, match=r"a\.cif: 6 distinct orderings of 4 K on 8 sites"):
+    with pytest.raises(InvalidInput, match=r"a\.cif: KTaCl6 has 6 distinct orderings"):
         enumerate_file(half_filled(), max_orderings=5)
+
+
+def test_several_occupancies_of_a_file():
+    """Two K of four on one sublattice and one of four on another, each a sublattice of its own."""
+    structure = rock_salt(a={"K": 0.5}, b={"K": 0.25}, c="Cl")
+    settings = CandidateSettings(
+        files=(StructureFile(path="a.cif", mobile_ion="K", supercell=(2, 2, 1)),)
+    )
+    (counted,) = survey_candidates(settings, {"a.cif": structure}).counts
+    assert counted.n_configurations == 6 * 4
+    assert counted.n_atoms == 4 + 2 + 1
+
+
+def test_a_mixed_site_of_a_file():
+    structure = rock_salt(a={"K": 0.5, "Na": 0.5}, b="Cl", c={"Cl": 0.5, "Br": 0.5})
+    found = enumerate_file(structure, supercell=(2, 1, 1)).candidates
+    assert {c.structure.composition.formula for c in found} == {"K1 Na1 Br1 Cl3"}
+    assert sum(c.origin.degeneracy for c in found) == 4
+
+
+def test_other_ions_in_a_file():
+    substitution = Substitution(
+        path="a.cif", mobile_ion="K", ions={"K": ("K", "Na"), "Ta": ("Ta", "Nb")}
+    )
+    found = enumerate_candidates(
+        CandidateSettings(substitutions=(substitution,)), {"a.cif": half_filled()}
+    )
+    formulas = {candidate.formula for candidate in found.candidates}
+    assert formulas == {"KNbCl6", "NaTaCl6", "NaNbCl6"} | formulas & {"KTaCl6"}
+    assert {c.origin.n_orderings for c in found.candidates} == {6}
 
 
 @pytest.mark.parametrize(
     ("structure", "message"),
     [
-        (half_filled(0.3), r"a\.cif: 0\.3 of 8 K sites is 2\.4 ions; round the occupancy"),
-        (rock_salt(a={"K": 0.5, "Na": 0.5}, b="Cl", c="Cl"), "site 1 holds .*Na"),
-        (rock_salt(a="K", b={"Cl": 0.5}, c="Cl"), "site 2 holds Cl:0.5;.*mobile ion K alone"),
-        (rock_salt(a={"K": 0.5}, b={"K": 0.25}, c="Cl"), r"filled to \[0\.25, 0\.5\]"),
+        (half_filled(0.3), r"a\.cif: 2\.4 K on 8 sites; .*5 times as many.*2/8 or 3/8"),
+        (rock_salt(a="Na", b="Cl", c="Cl"), r"no K, the mobile ion, on any site; .* Cl, Na"),
+        (rock_salt(a="K+", b="Cl-", c={"Cl-": 0.5}), r"charges of the file sum to -0\.5 a cell"),
     ],
 )
 def test_disorder_that_cannot_be_ordered_leaves_out_that_file_alone(structure, message):
@@ -192,11 +322,13 @@ def test_disorder_that_cannot_be_ordered_leaves_out_that_file_alone(structure, m
 
 def test_two_files_of_one_name():
     files = tuple(StructureFile(path=path, mobile_ion="K") for path in ("x/a.cif", "y/a.cif"))
-    structures = {path: half_filled() for path in ("x/a.cif", "y/a.cif")}
+    lattice, sites = Lattice.cubic(6), [[0, 0, 0], [0.5, 0.5, 0.5]]
+    structures = {
+        path: Structure.from_spacegroup(group, lattice, ["K", "Cl"], sites)
+        for path, group in (("x/a.cif", "Fm-3m"), ("y/a.cif", "Pm-3m"))
+    }
     made = enumerate_candidates(CandidateSettings(files=files), structures)
-    identifiers = [candidate.id for candidate in made.candidates]
-    assert len(set(identifiers)) == len(identifiers) == 12
-    assert sum(name.endswith(".2") for name in identifiers) == 6
+    assert [candidate.id for candidate in made.candidates] == ["KCl-a-1", "KCl-a.2-1"]
 
 
 def test_one_file_for_two_mobile_ions():
@@ -210,15 +342,9 @@ def test_one_file_for_two_mobile_ions():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"framework": ("Tq",)}, '"Tq" is no element symbol; did you mean T'),
-        ({"framework": ("ta",)}, "did you mean Ta"),
+        ({"formula": "KTqCl6"}, "Tq"),
         ({"prototype": "k2ptcl"}, 'no prototype "k2ptcl"; did you mean k2ptcl6'),
-        ({"mobile_ions": ("Rb",)}, "Input should be 'Li', 'Na' or 'K'"),
-        ({"anions": ("O",)}, "Input should be 'F', 'Cl', 'Br' or 'I'"),
-        ({"mobile_filling": (0.0,)}, "greater than 0"),
-        ({"mobile_filling": (float("nan"),)}, "mobile_filling"),
-        ({"mobile_filling": ()}, "at least 1 item"),
-        ({"oxidation_states": {"Nb": (5,)}}, "oxidation_states names Nb, which the framework"),
+        ({"oxidation_states": {"Nb": (5,)}}, "oxidation_states names Nb"),
         ({"oxidation_states": {"Ta": ()}}, "at least 1 item"),
         ({"supercell": (2, 0, 1)}, "greater than 0"),
         ({"max_orderings": 0}, "greater than 0"),
@@ -231,10 +357,10 @@ def test_settings_that_make_no_sense(changes, message):
 
 
 def test_nothing_to_screen():
-    with pytest.raises(ValidationError, match="name at least one of either"):
+    with pytest.raises(ValidationError, match="name at least one of them"):
         CandidateSettings()
 
 
-@pytest.mark.parametrize("model", [Family, StructureFile, CandidateSettings])
+@pytest.mark.parametrize("model", [Family, StructureFile, Substitution, CandidateSettings])
 def test_every_setting_is_described(model):
     assert all(field.description for field in model.model_fields.values())
