@@ -217,7 +217,8 @@ def _substituted(settings: Substitution, host: Host, new: Mapping[Species, Speci
         notes.append(f"probability of the substitution {probability:.2g}")
     scale = _length_ratio(amounts, new)
     structure = host.structure.copy()
-    structure.replace_species({old: ion for old, ion in new.items() if old != ion})
+    present = set(structure.species)  # a second occupant of a disordered site is not
+    structure.replace_species({old: ion for old, ion in new.items() if old in present})
     structure.scale_lattice(structure.volume * scale**3)
     disorder = (_renamed(sublattice, new) for sublattice in host.disorder)
     return replace(
