@@ -28,7 +28,6 @@ import numpy as np
 from maggma.core import Store
 from maggma.stores import JSONStore, MontyStore
 from monty.json import jsanitize
-from pymatgen.core import Species
 
 from screening.documents import (
     Arrhenius,
@@ -217,8 +216,7 @@ def write_large_campaign(folder: ResultsFolder, config: CampaignConfig) -> None:
     rng = np.random.default_rng(0)
     table = JobTable(folder.database)
     run = table.begin_run(config.name, config.model_dump_json(), {}, now=0.0)
-    species = {"framework": Species("Ta", 4), "mobile": Species("K", 1), "anion": Species("Cl", -1)}
-    structure = load_prototype("k2ptcl6").structure(species)
+    structure = load_prototype("k2ptcl6").own_structure()
     relaxed = Relaxation(
         structure=structure,
         energy_eV_per_atom=-5.0,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from screening.candidates import CandidateSettings, Family
+from screening.candidate_settings import CandidateSettings, Family
 from workflows.config import CampaignConfig
 from workflows.config_docs import allowed, default_yaml, json_schema, schema_at
 from workflows.config_file import load_campaign

@@ -22,11 +22,11 @@ VALID = """\
 name: demo
 candidates:
   families:
-    - prototype: k2ptcl6
-      mobile_ions: [K]
-      framework: [Ta]
-      anions: [Cl]
-      mobile_filling: [1]
+    - formula: KMCl6
+      prototype: k2ptcl6
+      elements:
+        M: [Ta]
+      max_orderings: 6
 """
 CANDIDATES = allowed(schema_at(["candidates"]))
 N_LINES = VALID.count("\n")
@@ -222,52 +222,64 @@ def test_one_problem_is_named_with_line_key_and_what_is_allowed(message, text, l
         (
             "[Ta]",
             "[Ta, Tq]",
-            6,
-            'candidates.families[0].framework[1]: "Tq" is no element symbol; did you mean',
-        ),
-        (
-            "[Cl]",
-            "[Cl, O]",
             7,
-            'candidates.families[0].anions[1]: found "O"; allowed: "F", "Cl", "Br" or "I"',
+            'candidates.families[0].elements.M[1]: "Tq" is no element symbol; did you mean',
         ),
         (
-            "[1]",
-            "[1, 1.5]",
+            "[Ta]",
+            "[Ta, {Y: 0.5, In: 0.6}]",
+            7,
+            "candidates.families[0].elements.M[1].Y: shares of {Y: 0.5, In: 0.6} add up to 1.1",
+        ),
+        (
+            "KMCl6",
+            "K(MCl6",
+            4,
+            "candidates.families[0].formula: ",
+        ),
+        (
+            "max_orderings: 6",
+            "when_more: [1]",
             8,
-            "candidates.families[0].mobile_filling[1]: found 1.5; allowed: a number > 0 and <= 1",
+            'candidates.families[0].when_more: found a list of 1; allowed: "error", "lowest_ewald" '
+            'or "sample"',
         ),
         (
-            "[1]",
-            "[1]\n      supercell: [1, 2]",
-            9,
+            "max_orderings: 6",
+            "supercell: [1, 2]",
+            8,
             "candidates.families[0].supercell: found a list of 2; "
-            "allowed: a list of 3, each a whole number > 0",
+            "allowed: a list of 3, each a whole number > 0 or ",
         ),
         (
-            "[1]",
-            "[1]\n      supercell: [1, 2, 0]",
-            9,
+            "max_orderings: 6",
+            "supercell: [1, 2, 0]",
+            8,
             "candidates.families[0].supercell[2]: found 0; allowed: a whole number > 0",
         ),
         (
-            "[1]",
-            "[1]\n      oxidation_states: {Nb: [5]}",
-            9,
-            "candidates.families[0].oxidation_states: oxidation_states names Nb, which the",
+            "max_orderings: 6",
+            "supercell: {max_cells: 99}",
+            8,
+            "candidates.families[0].supercell.max_cells: found 99; allowed: a whole number >= 1",
         ),
         (
-            "[1]",
-            "[1]\n      oxidation_states: {Ta: [5, '4'], Tantalum: [3]}",
-            9,
-            'candidates.families[0].oxidation_states.Ta[1]: found "4"; allowed: a whole number > 0',
+            "max_orderings: 6",
+            "oxidation_states: {Nb: [5]}",
+            8,
+            "candidates.families[0].oxidation_states: oxidation_states names Nb, which ",
         ),
         (
-            "      anions: [Cl]\n",
+            "max_orderings: 6",
+            "oxidation_states: {Ta: [5, '4'], Tantalum: [3]}",
+            8,
+            'candidates.families[0].oxidation_states.Ta[1]: found "4"; allowed: a whole number',
+        ),
+        (
+            "      prototype: k2ptcl6\n",
             "",
             4,
-            "candidates.families[0].anions: required key is missing; "
-            'needed: a list of at least 1, each "F", "Cl", "Br" or "I"',
+            "candidates.families[0].prototype: required key is missing; needed: text",
         ),
     ],
 )
@@ -277,12 +289,12 @@ def test_problems_of_a_family(message, old, new, line, problem):
 
 def test_symbols_that_yaml_1_1_took_for_truth(campaign):
     config = load_campaign(campaign("", valid=VALID.replace("[Ta]", "[Y, No, N]")))
-    assert config.candidates.families[0].framework == ("Y", "No", "N")
+    assert config.candidates.families[0].elements == {"M": ("Y", "No", "N")}
 
 
 def test_nothing_to_screen(message):
     assert message("name: a\ncandidates:\n  files: []\n", valid="").endswith(
-        "line 3, candidates.files: families and files are both empty; name at least one of either"
+        "line 3, candidates.files: families, files and substitutions are all empty; name at least one of them"
     )
 
 
