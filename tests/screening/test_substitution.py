@@ -1,3 +1,4 @@
+import functools
 from fractions import Fraction
 
 import pytest
@@ -15,6 +16,11 @@ from screening.substitution import predicted_exchanges, substituted_hosts
 
 
 def half_filled(alkali="K", occupancy=0.5):
+    return read_file(alkali, occupancy).copy()
+
+
+@functools.cache
+def read_file(alkali, occupancy):
     """ATaCl6 of the K2PtCl6 type, as a CIF gives it."""
     return Structure.from_spacegroup(
         "Fm-3m",
