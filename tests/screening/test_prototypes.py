@@ -232,6 +232,51 @@ def test_starting_cells_are_near_measured_ones(mobile, framework, anion, a_A):
     assert prototype.structure(here).lattice.a == pytest.approx(a_A, rel=0.025)
 
 
+@pytest.mark.parametrize(
+    ("name", "species", "volume_A3"),
+    [
+        # Li3ErBr6: Bohnsack et al., Z. Anorg. Allg. Chem. 623, 1352 (1997)
+        ("li3sccl6", {"framework": "Er3+", "anion": "Br-"}, 528.6),
+        # Li2CdCl4: Partik, Schneider, Lutz, doi:10.1002/zaac.19946200505
+        ("spinel", {"framework": "Cd2+"}, 10.6206**3),
+        # Na3AlF6: Hawthorne, Ferguson, Can. Mineral. 13, 377 (1975)
+        ("cryolite", {"framework": "Al3+", "anion": "F-"}, 234.48),
+        # LaCl3: Morosin, J. Chem. Phys. 49, 3007 (1968)
+        ("ucl3", {"framework": "La3+"}, 211.8),
+    ],
+)
+def test_starting_volumes_are_near_measured_ones(name, species, volume_A3):
+    prototype = load_prototype(name)
+    structure = prototype.structure(contents(prototype, **species))
+    assert structure.volume == pytest.approx(volume_A3, rel=0.10)
+
+
+def test_shared_sites_hold_the_rest_of_the_mobile_ions():
+    prototype = load_prototype("ucl3")
+    framework, mobile = prototype.own_contents()[:2]
+    assert framework == {Species("Sm", 3): Fraction(7, 8), Species("Na", 1): Fraction(1, 8)}
+    assert mobile == {Species("Na", 1): Fraction(1, 4)}
+
+
+@pytest.mark.parametrize("name", [n for n in prototype_names() if "ohcl" in n])
+@pytest.mark.parametrize("mobile", ["Li+", "K+"])
+def test_one_hydrogen_around_each_oxygen_at_its_own_bond_length(name, mobile):
+    prototype = load_prototype(name)
+    structure = prototype.structure(contents(prototype, mobile=mobile))
+    scale = structure.volume / prototype.own_structure().volume
+    assert scale == pytest.approx(1) if mobile == "Li+" else scale > 1.2
+    oxygens = [i for i, site in enumerate(prototype.own_structure()) if site.specie.symbol == "O"]
+    shares = {i: site.occupancy for i, site in enumerate(prototype.sites)}
+    around = dict.fromkeys(oxygens, Fraction(0))
+    for site in structure:
+        if site.properties["role"] == "hydrogen":
+            bonds_A = {i: site.distance(structure[i]) for i in oxygens}
+            nearest = min(bonds_A, key=bonds_A.__getitem__)
+            assert bonds_A[nearest] == pytest.approx(0.97, abs=0.02)
+            around[nearest] += shares[site.properties["orbit"]]
+    assert set(around.values()) == {Fraction(1)}
+
+
 def test_only_framework_sites_are_shared():
     with pytest.raises(ValueError, match="2b is mobile; only framework sites are shared"):
         PrototypeSite(wyckoff="2b", role="mobile", species="Na+", xyz=(0, 0, 0), shared=True)
