@@ -60,6 +60,8 @@ Letter = Annotated[str, accepted_by(check_letter)]
 MobileIon = Literal["Li", "Na", "K"]
 CationRole = Literal["mobile", "framework", "vacant"]
 
+_MAX_GRID = 1000
+
 
 class Equimolar(Settings):
     """Every mixture of so many of these elements in equal shares."""
@@ -99,8 +101,8 @@ Mixture = Annotated[
 ]
 Choice = Annotated[
     Annotated[Ion, Tag("text")]
-    | Annotated[Mixture, Tag("block")]
-    | Annotated[Equimolar, Tag("equimolar")],
+    | Annotated[Equimolar, Tag("equal shares")]
+    | Annotated[Mixture, Tag("block")],
     Discriminator(shape_of),
 ]
 
@@ -120,6 +122,11 @@ class XRange(Settings):
     def _rising(self) -> Self:
         if self.max < self.min:
             raise ValueError(f"max={self.max:g} is smaller than min={self.min:g}; swap them")
+        if self.step and (self.max - self.min) / self.step > _MAX_GRID:
+            raise ValueError(
+                f"step={self.step:g} gives more than {_MAX_GRID} values of x from {self.min:g} to "
+                f"{self.max:g}; choose a larger one"
+            )
         return self
 
 

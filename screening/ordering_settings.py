@@ -45,9 +45,9 @@ def accepted_by(check: Callable[[str], object]) -> AfterValidator:
 def shape_of(value: Any) -> str | None:
     """Which alternative of a union is meant, from the value's shape alone."""
     if isinstance(value, Mapping):
-        return "equimolar" if {"equimolar", "of"} & set(value) else "block"
+        return "equal shares" if {"equimolar", "of"} & set(value) else "block"
     if isinstance(value, BaseModel):
-        return "equimolar" if hasattr(value, "equimolar") else "block"
+        return "equal shares" if hasattr(value, "equimolar") else "block"
     if isinstance(value, list | tuple):
         return "matrix" if any(isinstance(row, list | tuple) for row in value) else "list"
     if value is None:

@@ -20,25 +20,7 @@ from screening.candidate_settings import (
 from screening.errors import InvalidInput
 from screening.families import allowed_cells, family_hosts, units_per_cell, whole_amounts
 from screening.occupation import occupied_prototype
-from screening.prototypes.library import Prototype, load_prototype, prototype_names
-
-LIMOCL4 = Prototype(  # the type's connectivity in a cell of one formula unit, for its roles alone
-    name="limocl4",
-    about="chains",
-    formula="LiNbOCl4",
-    source="none",
-    space_group="P1",
-    lattice=(4, 6, 6, 90, 90, 90),
-    sites=[
-        {"wyckoff": "1a", "role": "framework", "species": "Nb5+", "xyz": (0, 0, 0)},
-        {"wyckoff": "1a", "role": "mobile", "species": "Li+", "xyz": (0.5, 0.5, 0.5)},
-        {"wyckoff": "1a", "role": "anion", "species": "O2-", "xyz": (0.5, 0, 0)},
-        {"wyckoff": "1a", "role": "anion", "species": "Cl-", "xyz": (0, 0.4, 0)},
-        {"wyckoff": "1a", "role": "anion", "species": "Cl-", "xyz": (0, -0.4, 0)},
-        {"wyckoff": "1a", "role": "anion", "species": "Cl-", "xyz": (0, 0, 0.4)},
-        {"wyckoff": "1a", "role": "anion", "species": "Cl-", "xyz": (0, 0, -0.4)},
-    ],
-)
+from screening.prototypes.library import load_prototype, prototype_names
 
 
 def family(formula, prototype, **changes):
@@ -121,24 +103,29 @@ def test_sodium_on_both_sites_of_the_ucl3_type(metal):
     assert whole_amounts(host, 4) == ((7, 1), (2, 6))
 
 
-def test_lithium_niobium_oxychloride():
-    ions = {
-        Species("Li", 1): Fraction(1),
-        Species("Nb", 5): Fraction(1),
-        Species("O", -2): Fraction(1),
-        Species("Cl", -1): Fraction(4),
-    }
-    assert units_per_cell(LIMOCL4, {-2: Fraction(1), -1: Fraction(4)}) == 1
-    host = occupied_prototype(LIMOCL4, ions)
-    assert not host.disorder
-    assert host.structure == LIMOCL4.own_structure()
-    bromide = {ion: n for ion, n in ions.items() if ion.symbol != "Cl"} | {
-        Species("Cl", -1): Fraction(3),
-        Species("Br", -1): Fraction(1),
-    }
-    (mixed,) = occupied_prototype(LIMOCL4, bromide).disorder
-    assert mixed.fractions == (Fraction(3, 4), Fraction(1, 4))
-    assert len(mixed.sites) == 4
+def test_lithium_niobium_oxychloride_and_its_bromide():
+    hosts, left_out = hosts_of(
+        "LiMOX4", "limocl4", elements={"M": ["Nb", "Ta"], "X": ["Cl", {"Cl": 0.75, "Br": 0.25}]}
+    )
+    assert not left_out
+    assert [composition(host, ("Li", 1)) for host in hosts] == [
+        {"Li": 1, "Nb": 1, "O": 1, "Cl": 4},
+        {"Li": 1, "Nb": 1, "O": 1, "Cl": 3, "Br": 1},
+        {"Li": 1, "Ta": 1, "O": 1, "Cl": 4},
+        {"Li": 1, "Ta": 1, "O": 1, "Cl": 3, "Br": 1},
+    ]
+    niobate, bromide, *_ = hosts
+    assert not niobate.disorder
+    assert niobate.structure == load_prototype("limocl4").own_structure()
+    assert fractions_at(bromide, "anion") == {"Cl": Fraction(3, 4), "Br": Fraction(1, 4)}
+    assert {bromide.structure[i].specie.symbol for i in bromide.disorder[0].sites} == {"Cl"}
+    assert len(bromide.disorder[0].sites) == 16
+
+
+def test_formula_units_of_a_cell():
+    prototype = load_prototype("limocl4")
+    assert units_per_cell(prototype, {-2: Fraction(1), -1: Fraction(4)}) == 4
+    assert units_per_cell(load_prototype("ucl3"), {-1: Fraction(12)}) == Fraction(1, 2)
 
 
 def test_sodium_aluminium_chloride_is_ordered():
@@ -420,6 +407,10 @@ def test_sizes_of_supercells():
             r"x = 2.5 makes the amount of K -0.5",
         ),
         ({"formula": "KxCl", "x": {"min": 1, "max": 0}}, r"max=0 is smaller than min=1; swap them"),
+        (
+            {"formula": "KxCl", "x": {"min": 0, "max": 1, "step": 1e-6}},
+            r"step=1e-06 gives more than 1000 values of x from 0 to 1; choose a larger one",
+        ),
         ({"formula": "K0Cl"}, r"the amount of K is 0; needed: more than 0"),
         ({"prototype": "elpasolit"}, r'no prototype "elpasolit"; did you mean elpasolite\?'),
         ({"oxidation_states": {"Nb": [5]}}, r"oxidation_states names Nb, which neither KTaCl6 nor"),
