@@ -18,7 +18,6 @@ from ruamel.yaml import YAML
 from screening.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from pymatgen.core.lattice import Lattice
     from pymatgen.core.structure import Structure
     from pymatgen.symmetry.groups import SpaceGroup
 
@@ -61,24 +60,27 @@ class PhaseType(BaseModel):
 
     def structure(self, phase: str) -> Structure:
         """The conventional cell of one of `phases`, in its measured size."""
+        from pymatgen.core.lattice import Lattice
         from pymatgen.core.periodic_table import Element, Species
         from pymatgen.core.structure import Structure
 
         amounts = formula_amounts(phase)
         charges = _charges(amounts)
         symbols = dict(zip(formula_amounts(self.formula), amounts, strict=True))
+        group = _space_group(self.space_group)
         species, coords = [], []
         for site in self.sites:
             symbol = symbols[site.element]
-            ion = Species(symbol, charges[symbol]) if charges else Element(symbol)
-            orbit = _space_group(self.space_group).get_orbit(site.xyz)
-            species += [ion] * len(orbit)
+            orbit = group.get_orbit(site.xyz)
             coords += orbit
+            ion = Species(symbol, charges[symbol]) if charges else Element(symbol)
+            species += [ion] * len(orbit)
         cell = self.phases[phase]
-        if isinstance(cell, tuple):
-            return Structure(_full_lattice(self.space_group, cell), species, coords)
-        own = _full_lattice(self.space_group, self.lattice)
-        return Structure(own.scale(cell * len(species) / sum(amounts.values())), species, coords)
+        build = getattr(Lattice, group.crystal_system.replace("trigonal", "hexagonal"))
+        lattice = build(*(cell if isinstance(cell, tuple) else self.lattice))
+        if not isinstance(cell, tuple):
+            lattice = lattice.scale(cell * len(species) / sum(amounts.values()))
+        return Structure(lattice, species, coords)
 
 
 def reference_phase_names() -> list[str]:
@@ -96,7 +98,8 @@ def reference_structure(name: str) -> Structure:
         InvalidInput: there is no such phase; the message names the nearest.
     """
     names = reference_phase_names()
-    key = name if name in names else _names_by_formula().get(_reduced(name))
+    by_formula = {_reduced(key): key for key in names if " " not in key}
+    key = name if name in names else by_formula.get(_reduced(name))
     if key is None:
         nearest = get_close_matches(name, names, n=3, cutoff=0)
         raise InvalidInput(
@@ -130,11 +133,6 @@ def _phases() -> dict[str, PhaseType]:
     return {phase: kind for kind in phase_types().values() for phase in kind.phases}
 
 
-@functools.cache
-def _names_by_formula() -> dict[str, str]:
-    return {_reduced(name): name for name in reference_phase_names() if " " not in name}
-
-
 def _charges(amounts: Mapping[str, int]) -> dict[str, int]:
     """Charges of a compound's elements, its cation's by neutrality; none of an element's."""
     if len(amounts) == 1:
@@ -144,14 +142,6 @@ def _charges(amounts: Mapping[str, int]) -> dict[str, int]:
     return {**CHARGES, cation: -rest // amounts[cation]}
 
 
-def _full_lattice(space_group: str, cell: tuple[float, ...]) -> Lattice:
-    from pymatgen.core.lattice import Lattice
-
-    system = _space_group(space_group).crystal_system.replace("trigonal", "hexagonal")
-    lattice: Lattice = getattr(Lattice, system)(*cell)
-    return lattice
-
-
 @functools.cache
 def _space_group(symbol: str) -> SpaceGroup:  # a second for Fm-3m
     from pymatgen.symmetry.groups import SpaceGroup
@@ -159,6 +149,7 @@ def _space_group(symbol: str) -> SpaceGroup:  # a second for Fm-3m
     return SpaceGroup(symbol)
 
 
+@functools.cache
 def _reduced(name: str) -> str:
     from pymatgen.core.composition import Composition
 
