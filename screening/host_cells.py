@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -46,16 +47,23 @@ class HostCell:
         label: of the supercell, for names: `2x1x1`.
         one_shape_of_all: every shape of supercell is gone through, so that orderings which repeat
             themselves within this one belong to a smaller one.
+        multiplicity: cells that are this one by symmetry, where it is not the parent's only cell of
+            its shape; it multiplies numbers of configurations.
 
     Raises:
         InvalidInput: the supercell holds no whole numbers of some occupant.
     """
 
     def __init__(
-        self, host: Host, supercell: Supercell, label: str, one_shape_of_all: bool = False
+        self,
+        host: Host,
+        supercell: Supercell,
+        label: str,
+        one_shape_of_all: bool = False,
+        multiplicity: int = 1,
     ) -> None:
         self.host, self.supercell, self.label = host, supercell, label
-        self.one_shape_of_all = one_shape_of_all
+        self.one_shape_of_all, self._multiplicity = one_shape_of_all, multiplicity
         self._on = [self._copies(disorder.sites) for disorder in host.disorder]
         near = [self._copies([i for s in d.satellites for i in s]) for d in host.disorder]
         self.sites = np.concatenate([*self._on, *near, np.empty(0, dtype=np.intp)]).astype(np.intp)
@@ -122,6 +130,11 @@ class HostCell:
         )
         return ConfigurationSpace(permutations, self._sublattices)
 
+    @property
+    def n_configurations(self) -> int:
+        """All ways to fill the cell, symmetry apart."""
+        return self._multiplicity * self.space.n_configurations
+
     @cached_property
     def n_orderings(self) -> int:
         """Distinct orderings, in closed form."""
@@ -132,10 +145,11 @@ class HostCell:
     def crystals(self, blocks: Iterator[Orderings] | None = None) -> Iterator[Orderings]:
         """All orderings, or those given, as distinct crystals."""
         blocks = self.space.blocks() if blocks is None else blocks
-        if not len(self.sites):
-            return blocks
-        merge = without_repeats if self.one_shape_of_all else distinct_crystals
-        return merge(self.supercell, self.sites, blocks)
+        if len(self.sites):
+            merge = without_repeats if self.one_shape_of_all else distinct_crystals
+            blocks = merge(self.supercell, self.sites, blocks)
+        for block in blocks:
+            yield Orderings(block.occupants, block.degeneracies * self._multiplicity)
 
     @cached_property
     def _contents(self) -> list[tuple[Species | None, ...]]:
@@ -190,6 +204,24 @@ class HostCell:
             table[place, : len(contents)] = [0 if s is None else s.oxi_state or 0 for s in contents]
         charges = table[np.arange(len(self.sites)), orderings.occupants]
         return self.electrostatics.ordering_energies_eV(fixed, self.sites, charges)
+
+    def expanded_host(self) -> Host:
+        """The same host with this supercell as its unit cell, site by site."""
+        species = [self.host.structure[u].specie for u in self.supercell.unit_site.tolist()]
+        return replace(
+            self.host,
+            structure=Structure(self.lattice, species, self.supercell.frac_coords),
+            disorder=tuple(
+                replace(
+                    disorder,
+                    sites=tuple(self.sites[sublattice.sites].tolist()),
+                    satellites=()
+                    if sublattice.satellites is None
+                    else tuple(map(tuple, self.sites[sublattice.satellites].tolist())),
+                )
+                for disorder, sublattice in zip(self.host.disorder, self._sublattices, strict=True)
+            ),
+        )
 
     @property
     def identity(self) -> tuple[object, ...]:

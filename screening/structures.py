@@ -43,6 +43,12 @@ def check_structure(structure: Structure, mobile_ion: str) -> None:
     _check_contacts(structure, symbols)
 
 
+def shortest_contact_A(first: str, second: str) -> float:
+    """Two atoms of these elements have no room closer than this."""
+    radii_A = CovalentRadius.radius
+    return float(MIN_CONTACT * (radii_A[first] + radii_A[second]))
+
+
 def _check_contacts(structure: Structure, symbols: np.ndarray) -> None:
     """Name the pair of atoms that is closest for its radii, where that is too close."""
     if unknown := sorted(set(symbols) - CovalentRadius.radius.keys()):

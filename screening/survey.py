@@ -21,7 +21,6 @@ from pydantic import Field
 from pymatgen.core.composition import Composition
 
 from screening.candidate_settings import CandidateSettings, Family, StructureFile, Substitution
-from screening.clusters import substitute_cluster
 from screening.compositions import LeftOut
 from screening.documents import Count, Document
 from screening.errors import InvalidInput, ScreeningError
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
     from screening.host_cells import HostCell
+    from screening.orderings.parent import Supercell
 
 Entry = Family | StructureFile | Substitution
 
@@ -148,41 +148,40 @@ def _cells(entry: Entry, host: Host) -> Iterator[HostCell]:
     Raises:
         InvalidInput: none does.
     """
+    from screening.cluster_cells import cells_with_clusters_replaced
     from screening.host_cells import HostCell, host_parent  # compiled code, slow to load
+
+    parent = host_parent(host)
+    clusters = None if isinstance(entry, Substitution) else entry.replace
+
+    def cells(supercell: Supercell, label: str, one_of_all: bool = False) -> Iterator[HostCell]:
+        if clusters is None:
+            yield HostCell(host, supercell, label, one_of_all)
+        else:
+            yield from cells_with_clusters_replaced(host, supercell, label, clusters)
 
     size = entry.supercell
     if not isinstance(size, SupercellsUpTo):
         matrix = np.array(size)
         n_cells = round(np.linalg.det(matrix) if matrix.ndim == 2 else matrix.prod())
-        own = _with_clusters_replaced(entry, host, n_cells)
         label = "x".join(map(str, matrix.tolist())) if matrix.ndim == 1 else f"{n_cells}-cells"
-        yield HostCell(own, host_parent(own).supercell(matrix), label)
+        yield from cells(parent.supercell(matrix), label)
         return
-    if not host.disorder:
-        yield HostCell(host, host_parent(host).supercell((1, 1, 1)), "1x1x1")
+    if not host.disorder and clusters is None:
+        yield HostCell(host, parent.supercell((1, 1, 1)), "1x1x1")
         return
-    n_of_unit = host_parent(host).n_cells_of_unit
     error: ScreeningError | None = None
     n_found = 0
     for n in range(1, size.max_cells + 1):
-        try:
-            own = _with_clusters_replaced(entry, host, Fraction(n, n_of_unit))
-            for number, supercell in enumerate(host_parent(own).distinct_supercells(n), start=1):
-                yield HostCell(own, supercell, f"{n}-{number}", one_shape_of_all=True)
-                n_found += 1
-        except InvalidInput as found:
-            error = found
+        for number, supercell in enumerate(parent.distinct_supercells(n), start=1):
+            try:
+                for cell in cells(supercell, f"{n}-{number}", one_of_all=True):
+                    n_found += 1
+                    yield cell
+            except InvalidInput as found:
+                error = found
     if error and not n_found:
         raise error
-
-
-def _with_clusters_replaced(entry: Entry, host: Host, n_unit_cells: int | Fraction) -> Host:
-    if isinstance(entry, Substitution) or entry.replace is None:
-        return host
-    replace = entry.replace
-    return substitute_cluster(
-        host, replace.group, replace.by, replace.at, replace.number, n_unit_cells
-    )
 
 
 def _surveyed(entry: Entry, cell: HostCell, labels: Counter[str]) -> SurveyedCell:
@@ -205,7 +204,7 @@ def _surveyed(entry: Entry, cell: HostCell, labels: Counter[str]) -> SurveyedCel
             host=cell.host.name,
             supercell=cell.label,
             n_atoms=cell.n_atoms,
-            n_configurations=cell.space.n_configurations,
+            n_configurations=cell.n_configurations,
             n_orderings=n_orderings,
             n_kept=min(n_orderings, entry.max_orderings),
             selection="all"

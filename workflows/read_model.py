@@ -58,6 +58,21 @@ class JobView:
 
 
 @dataclass(frozen=True)
+class OrderingEnsemble:
+    """An ordering among the relaxed orderings of its composition in one cell, in equilibrium.
+
+    Each counts with its degeneracy; see `screening.ensemble`.
+    """
+
+    temperature_K: float
+    n_relaxed: int
+    n_orderings: int
+    energy_above_lowest_eV_per_atom: float
+    probability: float
+    mean_energy_above_lowest_eV_per_atom: float
+
+
+@dataclass(frozen=True)
 class CandidateView:
     """All that is known of one candidate."""
 
@@ -66,6 +81,7 @@ class CandidateView:
     relax: RelaxDocument | None
     stability: StabilityDocument | None
     transport: TransportDocument | None
+    ensemble: OrderingEnsemble | None
     jobs: tuple[JobView, ...]
 
 
@@ -220,7 +236,47 @@ class CampaignResults:
             relax=_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
             stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
             transport=_document(TransportDocument, outputs.get(entry["transport"]["uuid"])),
+            ensemble=self._ensemble(entry, list(entries.values())),
             jobs=tuple(self._jobs_of(entry)),
+        )
+
+    def _ensemble(
+        self, entry: dict[str, Any], entries: list[dict[str, Any]], temperature_K: float = 300.0
+    ) -> OrderingEnsemble | None:
+        """None where fewer than two orderings have been relaxed, or not the one asked for."""
+        from screening.ensemble import boltzmann_weights, thermal_average
+
+        def cell(of: dict[str, Any]) -> tuple[str, ...]:
+            info, origin = of["candidate"], of["candidate"]["origin"]
+            return info["formula"], info["mobile_ion"], origin["host"], origin["parent_formula"]
+
+        alike = [other for other in entries if cell(other) == cell(entry)]
+        outputs = self._outputs(other["relax"]["uuid"] for other in alike)
+        relaxed = {
+            other["candidate"]["id"]: (found.energy_eV_per_atom, len(found.structure), degeneracy)
+            for other in alike
+            if (output := outputs.get(other["relax"]["uuid"]))
+            and (found := RelaxDocument(**_plain(output)).result)
+            and (degeneracy := int(other["candidate"]["origin"]["degeneracy"]))
+        }
+        identifier = entry["candidate"]["id"]
+        if len(relaxed) < 2 or identifier not in relaxed:
+            return None
+        lowest_eV = min(energy_eV for energy_eV, _, _ in relaxed.values())
+        above_eV = [energy_eV - lowest_eV for energy_eV, _, _ in relaxed.values()]
+        weights = boltzmann_weights(
+            [e * n for e, (_, n, _) in zip(above_eV, relaxed.values(), strict=True)],
+            [degeneracy for _, _, degeneracy in relaxed.values()],
+            temperature_K,
+        )
+        own = list(relaxed).index(identifier)
+        return OrderingEnsemble(
+            temperature_K=temperature_K,
+            n_relaxed=len(relaxed),
+            n_orderings=int(entry["candidate"]["origin"]["n_orderings"]),
+            energy_above_lowest_eV_per_atom=above_eV[own],
+            probability=float(weights[own]),
+            mean_energy_above_lowest_eV_per_atom=float(thermal_average(above_eV, weights)),
         )
 
     def _jobs_of(self, entry: dict[str, Any]) -> list[JobView]:

@@ -151,10 +151,25 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
             "host": origin.host
             if origin.source == origin.host
             else f"{origin.host} ({origin.source})",
-            "ordering": f"{origin.ordering} of {origin.n_orderings} distinct, "
-            f"degeneracy {origin.degeneracy} of {origin.n_configurations}",
+            "ordering": f"{origin.ordering} of {origin.n_orderings:,} distinct, "
+            f"degeneracy {origin.degeneracy} of {origin.n_configurations:,}",
+            "chosen by": "" if origin.selection == "all" else origin.selection,
+            "also from": ", ".join(other.host for other in view.info.other_origins),
+            "notes": "\n".join(origin.notes),
         },
     )
+    if among := view.ensemble:
+        yield _section(
+            f"among {among.n_relaxed} relaxed of {among.n_orderings:,} orderings",
+            {
+                "energy": f"{1000 * among.energy_above_lowest_eV_per_atom:.2f} meV/atom above the "
+                "lowest",
+                f"probability at {among.temperature_K:g} K": f"{among.probability:.3g}, counting "
+                "degeneracies",
+                "thermal mean": f"{1000 * among.mean_energy_above_lowest_eV_per_atom:.2f} meV/atom "
+                "above the lowest",
+            },
+        )
     if view.row.rejection:
         rejection = view.row.rejection
         yield _section(

@@ -1,0 +1,189 @@
+"""Supercells in which ions stand for clusters: one cell for each distinct place of the ions.
+
+The ions are placed first. What is left to be ordered around them (which members leave, where the
+other vacancies are, how hydroxide ions turn) is then the configuration space of a cell whose
+symmetry is what the ions leave of the parent's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+from pymatgen.core.periodic_table import Species
+from pymatgen.core.structure import Structure
+
+from screening.clusters import substitute_cluster
+from screening.errors import InvalidInput
+from screening.formulas import parse_ion
+from screening.host_cells import HostCell, host_parent
+from screening.hosts import Disorder, Host
+from screening.ordering_settings import ClusterSubstitution
+from screening.orderings.parent import Supercell
+from screening.orderings.space import ConfigurationSpace, Sublattice
+from screening.structures import shortest_contact_A
+
+MAX_PLACES = 1000  # distinct places of the ions; each is a cell of its own
+
+
+def cells_with_clusters_replaced(
+    host: Host, supercell: Supercell, label: str, settings: ClusterSubstitution
+) -> Iterator[HostCell]:
+    """One cell for each distinct place of the ions that come.
+
+    Sites that may be vacant and are too close to such an ion for any atom (see
+    `screening.structures`) stay vacant.
+
+    Args:
+        host: before the substitution.
+        supercell: of the host.
+        label: of the supercell.
+        settings: what leaves and what comes.
+
+    Raises:
+        InvalidInput: the substitution is impossible, the ions have more than MAX_PLACES distinct
+            places, or too few sites are left for the others.
+    """
+    n_cells = Fraction(supercell.n_cells, supercell.parent.n_cells_of_unit)
+    replaced = substitute_cluster(
+        host, settings.group, settings.by, settings.at, settings.number, n_cells
+    )
+    parent = host_parent(replaced)
+    rows = np.rint(supercell.lattice.matrix @ np.linalg.inv(parent.lattice)).astype(np.int64)
+    own_supercell = Supercell(parent, rows)
+    expanded = HostCell(replaced, own_supercell, label).expanded_host()
+    symbol, _ = parse_ion(settings.by)
+    (lattice,) = (d for d in expanded.disorder if _ion(d, symbol))
+    n_sites, n_ions = len(lattice.sites), settings.number
+    space = ConfigurationSpace(
+        own_supercell.permutations(lattice.sites),
+        [Sublattice(np.arange(n_sites), (n_ions, n_sites - n_ions))],
+    )
+    if space.n_orderings > MAX_PLACES:
+        raise InvalidInput(
+            f"{host.name}: {n_ions} {symbol} have {space.n_orderings:,} distinct places in "
+            f"supercell {label}, more than {MAX_PLACES:,}; replace fewer, or choose a smaller one"
+        )
+    places = space.enumerate()
+    for i in range(len(places)):
+        chosen = np.array(lattice.sites)[places.occupants[i] == 0]
+        own = _with_ions_placed(expanded, lattice, symbol, set(chosen.tolist()))
+        own_label = label if len(places) == 1 else f"{label}-{symbol}{i + 1}"
+        whole = host_parent(own).supercell((1, 1, 1))
+        yield HostCell(own, whole, own_label, multiplicity=int(places.degeneracies[i]))
+
+
+def _ion(disorder: Disorder, symbol: str) -> Species | None:
+    """The occupant of that element, if a sublattice has one."""
+    found = [o for o in disorder.occupants if o is not None and o.symbol == symbol]
+    return found[0] if found else None
+
+
+def _with_ions_placed(host: Host, lattice: Disorder, symbol: str, chosen: set[int]) -> Host:
+    """The host with its ions on some sites of their sublattice.
+
+    Args:
+        host: whose unit cell is the supercell.
+        lattice: the sublattice that the ions share.
+        symbol: of the ions.
+        chosen: sites of the ions.
+    """
+    ion = _ion(lattice, symbol)
+    assert ion is not None
+    gone = {
+        satellite
+        for site, near in zip(
+            lattice.sites, lattice.satellites or [()] * len(lattice.sites), strict=True
+        )
+        if site in chosen
+        for satellite in near
+    }
+    disorder = [_without_ion(lattice, ion, chosen)]
+    closed = 0
+    for other in host.disorder:
+        if other is not lattice:
+            near = _too_close(host, other, ion, chosen)
+            disorder.append(_with_sites_closed(host, other, near))
+            gone |= near
+            closed += len(near)
+    kept = [i for i in range(len(host.structure)) if i not in gone]
+    new = {old: i for i, old in enumerate(kept)}
+    structure = host.structure
+    note = f"{closed} sites too close to {symbol} stay vacant"
+    return replace(
+        host,
+        structure=Structure(
+            structure.lattice,
+            [ion if i in chosen else structure[i].specie for i in kept],
+            structure.frac_coords[kept],
+        ),
+        disorder=tuple(
+            replace(
+                d,
+                sites=tuple(new[i] for i in d.sites),
+                satellites=tuple(tuple(new[i] for i in near) for near in d.satellites),
+            )
+            for d in disorder
+            if d is not None
+        ),
+        notes=(*host.notes, note) if closed else host.notes,
+    )
+
+
+def _without_ion(lattice: Disorder, ion: Species, chosen: set[int]) -> Disorder | None:
+    """What is left of the sublattice of the ions; None if nothing of it is disordered."""
+    kept = [k for k, site in enumerate(lattice.sites) if site not in chosen]
+    amounts = {
+        occupant: fraction * len(lattice.sites)
+        for occupant, fraction in zip(lattice.occupants, lattice.fractions, strict=True)
+        if occupant != ion and fraction
+    }
+    if not kept or (len(amounts) == 1 and not lattice.satellites):
+        return None
+    return Disorder(
+        sites=tuple(lattice.sites[k] for k in kept),
+        occupants=tuple(amounts),
+        fractions=tuple(amount / len(kept) for amount in amounts.values()),
+        satellites=tuple(lattice.satellites[k] for k in kept) if lattice.satellites else (),
+    )
+
+
+def _too_close(host: Host, other: Disorder, ion: Species, chosen: set[int]) -> set[int]:
+    """Sites of a sublattice with vacancies on which no atom has room beside the ions."""
+    if None not in other.occupants or other.satellites:
+        return set()
+    coords = host.structure.frac_coords
+    distances_A = host.structure.lattice.get_all_distances(
+        coords[sorted(chosen)], coords[list(other.sites)]
+    ).min(axis=0)
+    limit_A = min(shortest_contact_A(ion.symbol, o.symbol) for o in other.occupants if o)
+    return {site for site, d in zip(other.sites, distances_A, strict=True) if d < limit_A}
+
+
+def _with_sites_closed(host: Host, other: Disorder, closed: set[int]) -> Disorder:
+    """The sublattice without some of its sites, which hold vacancies.
+
+    Raises:
+        InvalidInput: there are not so many vacancies.
+    """
+    if not closed:
+        return other
+    amounts = {
+        occupant: fraction * len(other.sites)
+        for occupant, fraction in zip(other.occupants, other.fractions, strict=True)
+    }
+    amounts[None] -= len(closed)
+    if amounts[None] < 0:
+        raise InvalidInput(
+            f"{host.name}: {len(closed)} sites are too close to the ions that come, but only "
+            f"{amounts[None] + len(closed)} can be vacant; replace fewer, or choose a larger "
+            "supercell"
+        )
+    n_left = len(other.sites) - len(closed)
+    return Disorder(
+        sites=tuple(site for site in other.sites if site not in closed),
+        occupants=tuple(amounts),
+        fractions=tuple(amount / n_left for amount in amounts.values()),
+    )
