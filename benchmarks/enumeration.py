@@ -5,7 +5,8 @@ the search for the symmetry counts on all sides. A ratio is the peer's CPU time 
 over the runs, which alternate. Outside of the clock on all sides: imports, making the parent, a
 first run on a smaller work (compiling what is compiled on the way, filling caches), checks. Peers
 run in a process of their own, driven in the fastest way found (`peers/enumeration.py` says which);
-`make bench-peers` installs them.
+`make bench-peers` installs them. pymatgen's transformation has no symmetry and no decorations: it
+ranks and builds all orderings, duplicates included, from which ours are only to be picked.
 
 Every answer has to agree: the number with Pólya's and with what is published, the degeneracies (or
 the sizes of the superstructures) with the peer's.
@@ -19,14 +20,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 from peers.enumeration import cpu_s, tally
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice, Species, Structure
 
+from screening.host_cells import HostCell, host_parent
+from screening.hosts import Disorder, Host
 from screening.orderings.crystals import without_repeats
 from screening.orderings.parent import Parent, Supercell
 from screening.orderings.space import ConfigurationSpace, Sublattice
@@ -191,6 +195,25 @@ def superstructures(work: Work) -> list[int]:
     return found
 
 
+def structures(work: Work) -> list[int]:
+    """Degeneracies, with a pymatgen Structure built for each decoration, as candidates are."""
+    sublattices = []
+    for symbol, (n_filled, n_empty) in work.sublattices:
+        share = Fraction(n_filled, n_filled + n_empty)
+        sites = work.parent.indices_from_symbol(symbol)
+        sublattices.append(Disorder(sites, (Species(symbol, 1), None), (share, 1 - share)))
+    mobile_ion = work.sublattices[0][0]
+    host = Host("parent", "benchmark", mobile_ion, work.parent, tuple(sublattices))
+    cell = HostCell(host, host_parent(host).supercell(work.multiples), "supercell")
+    n_atoms = cell.n_atoms
+    degeneracies = []
+    for block in cell.space.blocks():
+        for occupants, degeneracy in zip(block.occupants, block.degeneracies, strict=True):
+            if len(cell.structure(occupants)) == n_atoms:
+                degeneracies.append(degeneracy)
+    return degeneracies
+
+
 @dataclass(frozen=True)
 class Contest:
     """One work done by us and by a peer.
@@ -214,6 +237,8 @@ class Contest:
         """CPU seconds of ours and of the peer, and whether the answers are right."""
         work = WORKS[self.work]
         message = json.dumps(work.for_peer() | {"warm_up": WARM_UPS[self.work].for_peer()})
+        if not self.python.exists():
+            raise SystemExit(f"{self.python} is not there; run `make bench-peers` first")
         ours_s, peer_s, correct = [], [], True
         self.ours(WARM_UPS[self.work])
         for _ in range(self.rounds):
@@ -261,6 +286,7 @@ def contests() -> dict[str, Contest]:
         "k16_vs_pymatgen": Contest("k16", decorations, "pymatgen", here, 1, 1),
         "li3y24_vs_shry": Contest("li3y24", decorations, "shry", shry, 3, 3),
         "li24_vs_shry": Contest("li24", decorations, "shry", shry, 1, 1),
+        "li3y24_structures_vs_shry": Contest("li3y24", structures, "shry_structures", shry, 3, 1),
         "na_vs_shry": Contest("na", decorations, "shry", shry, 3, 3),
         "s8_vs_icet": Contest("s8", superstructures, "icet", lattices, 3, 1),
         "s8_vs_casm": Contest("s8", superstructures, "casm", lattices, 3, 1),
