@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from pymatgen.core.composition import Composition
 
 from screening.candidate_settings import CandidateSettings
 from screening.compositions import LeftOut
-from screening.documents import Candidate, Document, Origin
+from screening.documents import Candidate, CandidateInfo, Document, Origin
 from screening.duplicates import merge_duplicates
 from screening.orderings.space import Orderings
 from screening.survey import Survey, SurveyedCell, survey_candidates
@@ -64,6 +65,16 @@ def iterate_candidates(survey: Survey) -> Iterator[Candidate]:
     Raises:
         InvalidInput: more orderings than allowed, before anything is made.
     """
+    for block in candidate_blocks(survey):
+        yield from block
+
+
+def candidate_blocks(survey: Survey) -> Iterator[CandidateBlock | tuple[Candidate, ...]]:
+    """The same candidates, many at once: as arrays, or where hosts had to be compared as documents.
+
+    Raises:
+        InvalidInput: more orderings than allowed, before anything is made.
+    """
     survey.check_limits()
     compositions: dict[tuple[str, str], list[SurveyedCell]] = {}
     for surveyed in survey.cells:
@@ -71,10 +82,13 @@ def iterate_candidates(survey: Survey) -> Iterator[Candidate]:
         compositions.setdefault(key, []).append(surveyed)
     for cells in compositions.values():
         series = [
-            itertools.chain.from_iterable(map(cell_candidates, list(alike)))
+            itertools.chain.from_iterable(map(cell_blocks, list(alike)))
             for _, alike in itertools.groupby(cells, key=_series)
         ]
-        yield from series[0] if len(series) == 1 else merge_duplicates(series)
+        if len(series) == 1:
+            yield from series[0]
+        else:
+            yield merge_duplicates(map(itertools.chain.from_iterable, series))
 
 
 def _series(surveyed: SurveyedCell) -> tuple[int, str | None]:
@@ -84,38 +98,81 @@ def _series(surveyed: SurveyedCell) -> tuple[int, str | None]:
     return id(surveyed), None
 
 
-def cell_candidates(surveyed: SurveyedCell) -> Iterator[Candidate]:
-    """The candidates of one composition in one supercell; see `iterate_candidates`."""
-    cell, counted = surveyed.cell, surveyed.counted
-    symbols = cell.parent_symbols
-    parent = Composition("".join(symbols)).formula
-    n_all = counted.n_orderings if counted.n_orderings > counted.n_kept else None
-    has_energies = cell.has_charges and bool(cell.host.disorder)
-    number = 0
-    for orderings, energies_eV in _chosen(surveyed):
-        if n_all is None and counted.n_kept <= MAX_NUMBERED_BY_ENERGY:
-            n_all = len(orderings)  # all of them; some may have been one crystal
-        for i in range(len(orderings)):
-            number += 1
-            structure = cell.structure(orderings.occupants[i])
-            yield Candidate(
-                id=f"{surveyed.label}-{number}",
-                formula=counted.formula,
-                mobile_ion=counted.mobile_ion,
-                origin=Origin(
-                    host=cell.host.name,
-                    source=cell.host.source,
-                    parent_formula=parent,
-                    ordering=number,
-                    n_orderings=n_all or counted.n_orderings,
-                    degeneracy=int(orderings.degeneracies[i]),
-                    n_configurations=counted.n_configurations,
-                    selection=counted.selection,
-                    ewald_energy_eV=float(energies_eV[i]) if has_energies else None,
-                    notes=cell.host.notes,
-                ),
-                structure=structure,
+@dataclass(frozen=True)
+class CandidateBlock(Sequence[Candidate]):
+    """Candidates of one composition in one supercell, each made when it is asked for.
+
+    Args:
+        surveyed: the composition and its supercell.
+        orderings: what tells them apart.
+        energies_eV: shape (n_orderings,), Ewald energies per cell; 0 where there are none.
+        first: number of the first.
+        n_orderings: distinct ones that there are of the composition in the supercell.
+    """
+
+    surveyed: SurveyedCell
+    orderings: Orderings
+    energies_eV: NDArray[np.float64]
+    first: int
+    n_orderings: int
+
+    def __len__(self) -> int:
+        return len(self.orderings)
+
+    @overload
+    def __getitem__(self, chosen: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, chosen: slice) -> CandidateBlock: ...
+    def __getitem__(self, chosen: int | slice) -> Candidate | CandidateBlock:
+        """A candidate, or some that follow each other as a block."""
+        if isinstance(chosen, slice):
+            places = range(len(self))[chosen]
+            assert places.step == 1
+            kept = slice(places.start, places.stop)
+            return replace(
+                self,
+                orderings=self.orderings[kept],
+                energies_eV=self.energies_eV[kept],
+                first=self.first + places.start,
             )
+        i = range(len(self))[chosen]
+        structure = self.surveyed.cell.structure(self.orderings.occupants[i])
+        return Candidate(**dict(self.info(i)), structure=structure)
+
+    def info(self, i: int) -> CandidateInfo:
+        """One of them without its atoms."""
+        cell, counted = self.surveyed.cell, self.surveyed.counted
+        number = self.first + i
+        has_energies = cell.has_charges and bool(cell.host.disorder)
+        return CandidateInfo(
+            id=f"{self.surveyed.label}-{number}",
+            formula=counted.formula,
+            mobile_ion=counted.mobile_ion,
+            origin=Origin(
+                host=cell.host.name,
+                source=cell.host.source,
+                parent_formula=Composition("".join(cell.parent_symbols)).formula,
+                ordering=number,
+                n_orderings=self.n_orderings,
+                degeneracy=int(self.orderings.degeneracies[i]),
+                n_configurations=counted.n_configurations,
+                selection=counted.selection,
+                ewald_energy_eV=float(self.energies_eV[i]) if has_energies else None,
+                notes=cell.host.notes,
+            ),
+        )
+
+
+def cell_blocks(surveyed: SurveyedCell) -> Iterator[CandidateBlock]:
+    """The candidates of one composition in one supercell; see `iterate_candidates`."""
+    counted = surveyed.counted
+    first = 1
+    for orderings, energies_eV in _chosen(surveyed):
+        n_orderings = counted.n_orderings
+        if n_orderings <= counted.n_kept <= MAX_NUMBERED_BY_ENERGY:
+            n_orderings = len(orderings)  # all of them; some may have been one crystal
+        yield CandidateBlock(surveyed, orderings, energies_eV, first, n_orderings)
+        first += len(orderings)
 
 
 def _chosen(surveyed: SurveyedCell) -> Iterator[tuple[Orderings, NDArray[np.float64]]]:
@@ -126,7 +183,7 @@ def _chosen(surveyed: SurveyedCell) -> Iterator[tuple[Orderings, NDArray[np.floa
         blocks = cell.crystals(iter([sample]))
     else:
         blocks = cell.crystals()
-    if counted.n_kept > MAX_NUMBERED_BY_ENERGY:
+    if counted.n_kept > MAX_NUMBERED_BY_ENERGY and counted.selection != "lowest_ewald":
         yield from ((block, cell.ewald_energies_eV(block)) for block in blocks)
     else:
         yield _lowest(cell, blocks, counted.n_kept)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from workflows.cli import common, config, doctor, results, run
+from workflows.cli import enumerate as enumeration
 
 app = typer.Typer(
     name="halideflow",
@@ -42,7 +43,9 @@ def _options(
     """One config in, a ranked list of halide solid electrolytes out."""
 
 
+app.command("enumerate")(enumeration.enumerate_candidates)
 for _command in (
+    enumeration.plan,
     run.run,
     results.status,
     results.rank,

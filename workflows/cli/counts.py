@@ -1,0 +1,99 @@
+"""Counts of candidates as people read them: compositions, orderings, what is left out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from workflows.cli.tables import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from screening.documents import CandidateInfo
+    from screening.survey import Survey
+
+_LONGEST = 10**12  # written out in full
+_SELECTIONS = {"all": "", "lowest_ewald": " lowest Ewald", "sample": " sampled"}
+
+
+def short(number: int) -> str:
+    """With thousands set apart, or `1.2e40`; of any size."""
+    if number < _LONGEST:
+        return f"{number:,}"
+    return f"{Decimal(number):.1e}".replace("e+", "e")
+
+
+def survey_report(survey: Survey) -> Iterator[RenderableType]:
+    """The table of compositions, totals, and what is left out."""
+    from workflows.enumeration_files import is_refused
+
+    if survey.cells:
+        yield _table(survey)
+        n_kept = sum(c.counted.n_kept for c in survey.cells if not is_refused(c))
+        n_cells = len(survey.cells)
+        yield Text(
+            f"{n_cells} composition{'' if n_cells == 1 else 's'} and supercells, "
+            f"{short(sum(c.n_configurations for c in survey.counts))} configurations, "
+            f"{short(sum(c.n_orderings for c in survey.counts))} distinct orderings, "
+            f"{short(n_kept)} kept"
+            if n_cells > 1
+            else f"{short(n_kept)} kept"
+        )
+    else:
+        yield Text("no composition is left")
+    for entry in survey.left_out:
+        reason = entry.reason
+        named = reason if reason.startswith(entry.formula) else f"{entry.formula}: {reason}"
+        yield Text(f"left out: {named}")
+
+
+def _table(survey: Survey) -> Table:
+    from workflows.enumeration_files import is_refused
+
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("composition", no_wrap=True)
+    table.add_column("host", overflow="fold")
+    table.add_column("supercell", no_wrap=True)
+    for name in ("atoms", "configurations", "distinct\norderings"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("kept")
+    for surveyed in survey.cells:
+        counted = surveyed.counted
+        how = _SELECTIONS[counted.selection]
+        table.add_row(
+            counted.formula,
+            Text(counted.host),
+            counted.supercell,
+            str(counted.n_atoms),
+            short(counted.n_configurations),
+            short(counted.n_orderings),
+            Text("too many", style="red")
+            if is_refused(surveyed)
+            else f"{short(counted.n_kept)}{how}"
+            if how
+            else "all",
+        )
+    return table
+
+
+def candidates_table(candidates: Sequence[CandidateInfo]) -> Table:
+    """Distinct crystals of one composition: number, degeneracy, energy."""
+    has_energies = any(entry.origin.ewald_energy_eV is not None for entry in candidates)
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("#", justify="right")
+    table.add_column("candidate", no_wrap=True)
+    table.add_column("degeneracy", justify="right")
+    if has_energies:
+        table.add_column("Ewald energy\neV/cell", justify="right")
+    for entry in candidates:
+        origin = entry.origin
+        energy = [number(origin.ewald_energy_eV, ".4f")] if has_energies else []
+        table.add_row(str(origin.ordering), entry.id, short(origin.degeneracy), *energy)
+    return table

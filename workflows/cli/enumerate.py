@@ -1,0 +1,377 @@
+"""`enumerate` and `plan`: candidates, counted first and then made."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from screening.errors import InvalidInput
+from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pymatgen.core.structure import Structure
+
+    from screening.candidate_settings import CandidateSettings
+    from screening.documents import CandidateInfo
+    from screening.survey import Survey
+
+MAX_MADE = 5_000_000  # orderings, where nothing is written to a folder
+MAX_SITES = 2048  # to be ordered, in the supercell of one structure
+_N_SHOWN = 20
+_LINE_EVERY_S = 15.0
+_CONFIGS = {".yaml", ".yml"}
+
+
+def enumerate_candidates(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A campaign's config file (.yaml), or a structure with partial occupancies: "
+            "CIF, POSCAR or whatever pymatgen reads.",
+            show_default=False,
+        ),
+    ],
+    supercell: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(
+            metavar="A B C", help="Of a structure: cells along a, b and c; default: 1 1 1."
+        ),
+    ] = None,
+    count_only: Annotated[
+        bool, typer.Option("--count-only", help="Count in closed form, make none.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the candidates, written in batches. Stop with Ctrl-C at any time; the "
+            "same command goes on."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count and make all compositions and distinct orderings of SOURCE."""
+    if count_only and out:
+        raise InvalidInput("--count-only makes no candidates; leave out either it or --out")
+    is_parent = source.suffix.lower() not in _CONFIGS
+    if supercell and not is_parent:
+        raise InvalidInput(
+            f"--supercell is for a structure; {source} says itself which supercells it wants"
+        )
+    settings, structures = (
+        _parent(source, supercell or (1, 1, 1)) if is_parent else _campaign(source)
+    )
+    survey = _survey(settings, structures, is_parent)
+    document = _of_parent(survey) if is_parent else _of_campaign(survey)
+    if not as_json:
+        _print_survey(survey)
+    for note in dict.fromkeys(n for entry in survey.cells for n in entry.cell.host.notes):
+        typer.echo(f"note: {note}", err=True)
+    if count_only:
+        for problem in _problems(survey):
+            typer.echo(problem, err=True)
+    elif out:
+        survey.check_limits()
+        document |= _written(survey, out, settings, structures, source)
+    if not count_only and (not out or as_json):
+        document |= _made(survey, is_parent, as_json, needed=not out)
+    if as_json:
+        print_json(document)
+
+
+def plan(campaign: CampaignFile, as_json: Json = False) -> None:
+    """Say what a run of CAMPAIGN would do, before anything runs.
+
+    Exit code 2 where a composition has more orderings than its settings allow.
+    """
+    from workflows.config_file import load_campaign, resolve_references, results_folder
+
+    config = resolve_references(load_campaign(campaign), campaign)
+    settings, structures = _campaign(campaign)
+    survey = _survey(settings, structures)
+    n_candidates = _n_kept(survey)
+    n_temperatures = len(config.dynamics.temperatures_K)
+    problems = _problems(survey)
+    folder = results_folder(campaign, config)
+    if as_json:
+        print_json(
+            {
+                "campaign": config.name,
+                "results_dir": str(folder),
+                **_of_campaign(survey),
+                "n_relaxations_at_most": n_candidates,
+                "n_dynamics_at_most": n_candidates * n_temperatures,
+            }
+        )
+    else:
+        _print_survey(survey)
+        for problem in problems:
+            typer.echo(problem, err=True)
+        if n_candidates and not problems:
+            temperatures = ", ".join(f"{t:g}" for t in config.dynamics.temperatures_K)
+            typer.echo(
+                f"{config.name}: at most {n_candidates:,} candidates would be relaxed, and at most "
+                f"{n_candidates * n_temperatures:,} dynamics runs follow (at {temperatures} K; "
+                f"gates decide which)\nresults would go to {folder}"
+            )
+    if problems or not n_candidates:
+        raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _campaign(path: Path) -> tuple[CandidateSettings, Mapping[str, Structure]]:
+    """What a campaign file says of candidates, with the structures that it names."""
+    from workflows.config_file import load_campaign, read_structures
+
+    config = load_campaign(path)
+    return config.candidates, read_structures(config, path)
+
+
+def _parent(
+    path: Path, supercell: tuple[int, int, int]
+) -> tuple[CandidateSettings, Mapping[str, Structure]]:
+    """One structure as if it were a campaign.
+
+    Raises:
+        InvalidInput: it cannot be read, holds nothing that could move, or the supercell is none or
+            too large.
+    """
+    from screening.candidate_settings import CandidateSettings, StructureFile
+    from workflows.structure_files import mobile_ion_of, read_structure
+
+    if min(supercell) < 1:
+        found = " ".join(map(str, supercell))
+        raise InvalidInput(f"--supercell is {found}; needed: three whole numbers, each at least 1")
+    structure = read_structure(path)
+    n_cells = supercell[0] * supercell[1] * supercell[2]
+    n_sites = n_cells * sum(not site.is_ordered for site in structure)
+    if n_sites > MAX_SITES:
+        raise InvalidInput(
+            f"{path}: {n_sites:,} partly filled sites in supercell "
+            f"{'x'.join(map(str, supercell))}; at most {MAX_SITES:,} can be counted; choose a "
+            "smaller one"
+        )
+    file = StructureFile(
+        path=path.name,
+        mobile_ion=mobile_ion_of(path, structure),
+        supercell=supercell,
+        max_orderings=10**18,
+        when_more="error",
+    )
+    return CandidateSettings(files=(file,)), {path.name: structure}
+
+
+def _survey(
+    settings: CandidateSettings, structures: Mapping[str, Structure], is_parent: bool = False
+) -> Survey:
+    """All that there is to make; a parent that cannot be used is an error."""
+    from screening.survey import survey_candidates
+
+    survey = survey_candidates(settings, structures)
+    if is_parent and survey.left_out:
+        raise InvalidInput("\n".join(entry.reason for entry in survey.left_out))
+    return survey
+
+
+def _n_kept(survey: Survey) -> int:
+    from workflows.enumeration_files import is_refused
+
+    return sum(entry.counted.n_kept for entry in survey.cells if not is_refused(entry))
+
+
+def _problems(survey: Survey) -> list[str]:
+    """Compositions of which there are more orderings than the settings allow."""
+    try:
+        survey.check_limits()
+    except InvalidInput as error:
+        return str(error).splitlines()
+    return []
+
+
+def _of_parent(survey: Survey) -> dict[str, Any]:
+    (entry,) = survey.cells
+    counted = entry.counted
+    return {
+        "parent": counted.host,
+        "formula": counted.formula,
+        "mobile_ion": counted.mobile_ion,
+        "supercell": list(entry.entry.supercell),
+        "n_atoms": counted.n_atoms,
+        "n_raw": counted.n_configurations,
+        "n_distinct": counted.n_orderings,
+        "notes": list(entry.cell.host.notes),
+    }
+
+
+def _of_campaign(survey: Survey) -> dict[str, Any]:
+    from workflows.enumeration_files import counted_cells
+
+    return {
+        "compositions": counted_cells(survey),
+        "left_out": [entry.model_dump(mode="json") for entry in survey.left_out],
+        "n_configurations": sum(counted.n_configurations for counted in survey.counts),
+        "n_orderings": sum(counted.n_orderings for counted in survey.counts),
+        "n_kept": _n_kept(survey),
+        "problems": _problems(survey),
+    }
+
+
+def _print_survey(survey: Survey) -> None:
+    from rich.console import Console
+
+    from workflows.cli.counts import survey_report
+
+    console = Console()
+    for part in survey_report(survey):
+        console.print(part, highlight=False)
+
+
+def _written(
+    survey: Survey,
+    out: Path,
+    settings: CandidateSettings,
+    structures: Mapping[str, Structure],
+    source: Path,
+) -> dict[str, Any]:
+    """Write all candidates to a folder, or those that an earlier command left."""
+    import signal
+
+    from workflows.enumeration_files import settings_sha256, write_candidates
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C
+    started_s = time.monotonic()
+    n_there = 0
+
+    try:
+        with _progress(_n_kept(survey)) as show:
+
+            def on_progress(n: int) -> None:
+                nonlocal n_there
+                n_there = n
+                show(n)
+
+            sha256 = settings_sha256(settings, structures)
+            index, n_written = write_candidates(survey, out, sha256, source.name, on_progress)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"stopped; the first {n_there:,} candidates are in {out}, the same command goes on",
+            err=True,
+        )
+        raise typer.Exit(ExitCode.PENDING) from None
+    n_candidates = index["n_candidates"]
+    typer.echo(
+        f"{n_written:,} candidates written in {time.monotonic() - started_s:.0f} s, "
+        f"{n_candidates:,} are in {out}"
+        if n_written
+        else f"nothing to do: all {n_candidates:,} candidates are in {out}",
+        err=True,
+    )
+    return {"out": str(out), "n_candidates": n_candidates}
+
+
+def _made(survey: Survey, is_parent: bool, as_json: bool, needed: bool) -> dict[str, Any]:
+    """Degeneracies of all candidates; in text, the first candidates of a parent.
+
+    Args:
+        survey: says what they are.
+        is_parent: rather than a campaign.
+        as_json: nothing is printed.
+        needed: whether too many are an error.
+    """
+    from screening.candidates import candidate_blocks
+    from workflows.enumeration_files import counted_cells, labelled_degeneracies
+
+    survey.check_limits()
+    n_kept = _n_kept(survey)
+    if n_kept > MAX_MADE:
+        if not needed:
+            return {}
+        raise InvalidInput(
+            f"{n_kept:,} orderings, more than the {MAX_MADE:,} that are made at once; count them "
+            "with --count-only, or write them to a folder with --out DIR"
+        )
+    shown: list[CandidateInfo] = []
+    degeneracies: dict[str, list[int]] = defaultdict(list)
+    n_made = 0
+    with _progress(n_kept) as show:
+        for block in candidate_blocks(survey):
+            if is_parent and len(shown) < _N_SHOWN and not isinstance(block, tuple):
+                shown += [block.info(i) for i in range(min(len(block), _N_SHOWN - len(shown)))]
+            for label, own in labelled_degeneracies([block]):
+                degeneracies[label] += own
+            n_made += len(block)
+            show(n_made)
+    if not as_json:
+        _print_made(shown, n_made, survey)
+        return {}
+    if not is_parent:
+        compositions = counted_cells(survey)
+        for entry in compositions:
+            entry["degeneracies"] = degeneracies[entry["label"]]
+        return {"compositions": compositions, "n_candidates": n_made}
+    (cell,) = survey.cells
+    orderings = [block.degeneracies.tolist() for block in cell.cell.space.blocks()]
+    return {
+        "degeneracies": [n for block in orderings for n in block],
+        "n_crystals": n_made,
+        "crystal_degeneracies": degeneracies[cell.label],
+    }
+
+
+def _print_made(shown: list[CandidateInfo], n_made: int, survey: Survey) -> None:
+    from rich.console import Console
+
+    from workflows.cli.counts import candidates_table
+
+    console = Console()
+    if shown:
+        console.print(candidates_table(shown))
+        if n_made > len(shown):
+            console.print(
+                f"… {n_made - len(shown):,} more; --out DIR writes them all", highlight=False
+            )
+    n_merged = _n_kept(survey) - n_made
+    if n_merged:
+        console.print(
+            f"{n_made:,} distinct crystals: {n_merged:,} of the orderings are one of the others "
+            "in another setting",
+            highlight=False,
+        )
+    elif not shown:
+        console.print(f"{n_made:,} candidates", highlight=False)
+
+
+@contextmanager
+def _progress(n_expected: int) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how many candidates there are: a bar, or plain lines now and then."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    last_line_s = time.monotonic()
+    with Progress(
+        "candidates",
+        BarColumn(bar_width=36),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("candidates", total=n_expected)
+
+        def show(n_made: int) -> None:
+            nonlocal last_line_s
+            progress.update(task, completed=n_made)
+            if not console.is_terminal and time.monotonic() - last_line_s > _LINE_EVERY_S:
+                last_line_s = time.monotonic()
+                console.print(f"candidates {n_made:,} of {n_expected:,}", highlight=False)
+
+        yield show
