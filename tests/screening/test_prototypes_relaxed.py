@@ -72,7 +72,7 @@ def ordered(name):
     return min(candidates, key=lambda candidate: EwaldSummation(candidate).total_energy)
 
 
-# the logarithm of a strain that is all but zero, in ASE's FrechetCellFilter; scipy doubts its digits
+# ASE's FrechetCellFilter takes the logarithm of a strain that is all but zero; scipy warns
 @pytest.mark.filterwarnings("ignore:logm result may be inaccurate:RuntimeWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", prototype_names())
