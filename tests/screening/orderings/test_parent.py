@@ -22,7 +22,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
-from screening.errors import UnusableStructure
+from screening.errors import InvalidInput, UnusableStructure
 from screening.orderings.parent import Parent
 from screening.orderings.space import ConfigurationSpace, Sublattice
 
@@ -366,3 +366,9 @@ def test_atoms_on_top_of_each_other_have_no_symmetry():
     structure = Structure(Lattice.cubic(5), ["K", "K"], [[0, 0, 0], [0, 0, 0]])
     with pytest.raises(UnusableStructure, match="on top of each other"):
         Parent.from_structure(structure)
+
+
+@pytest.mark.parametrize("matrix", [(1, 0, 1), [[1, 1, 0], [0, 1, 1], [1, 2, 1]]])
+def test_a_supercell_without_volume(matrix):
+    with pytest.raises(InvalidInput, match="has no volume"):
+        Parent.from_structure(k2tacl6()).supercell(matrix)
