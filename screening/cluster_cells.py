@@ -50,6 +50,11 @@ def cells_with_clusters_replaced(
     replaced = substitute_cluster(
         host, settings.group, settings.by, settings.at, settings.number, n_cells
     )
+    if not any(n for ion, n in replaced.amounts().items() if ion.symbol == host.mobile_ion):
+        raise InvalidInput(
+            f"{host.name}: no {host.mobile_ion} would be left to move in supercell {label}; replace "
+            "fewer, or choose a larger supercell"
+        )
     parent = host_parent(replaced)
     rows = np.rint(supercell.lattice.matrix @ np.linalg.inv(parent.lattice)).astype(np.int64)
     own_supercell = Supercell(parent, rows)
@@ -100,7 +105,7 @@ def _with_ions_placed(host: Host, lattice: Disorder, symbol: str, chosen: set[in
         if site in chosen
         for satellite in near
     }
-    disorder = [_without_ion(lattice, ion, chosen)]
+    disorder: list[Disorder | None] = [_without_ion(lattice, ion, chosen)]
     closed = 0
     for other in host.disorder:
         if other is not lattice:
@@ -162,8 +167,8 @@ def _too_close(host: Host, other: Disorder, ion: Species, chosen: set[int]) -> s
     return {site for site, d in zip(other.sites, distances_A, strict=True) if d < limit_A}
 
 
-def _with_sites_closed(host: Host, other: Disorder, closed: set[int]) -> Disorder:
-    """The sublattice without some of its sites, which hold vacancies.
+def _with_sites_closed(host: Host, other: Disorder, closed: set[int]) -> Disorder | None:
+    """The sublattice without some of its sites, which hold vacancies; None if no site is left.
 
     Raises:
         InvalidInput: there are not so many vacancies.
@@ -182,6 +187,8 @@ def _with_sites_closed(host: Host, other: Disorder, closed: set[int]) -> Disorde
             "supercell"
         )
     n_left = len(other.sites) - len(closed)
+    if n_left == 0:
+        return None
     return Disorder(
         sites=tuple(site for site in other.sites if site not in closed),
         occupants=tuple(amounts),

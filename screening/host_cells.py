@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pymatgen.core.composition import Composition
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.periodic_table import Element, Species
-from pymatgen.core.structure import Structure
+from pymatgen.core.structure import PeriodicSite, Structure
 
 from screening.errors import InvalidInput
 from screening.hosts import Disorder, Host
@@ -259,28 +260,72 @@ class HostCell:
                 symbols += [self.host.satellite(disorder).symbol] * len(sublattice.sites)
         return symbols
 
-    def atoms(self, occupants: NDArray[np.uint8]) -> tuple[list[str], NDArray[np.float64]]:
-        """Elements and fractional coordinates, shape (n_atoms, 3), of one ordering.
+    @cached_property
+    def _elements(self) -> tuple[list[str], NDArray[np.int8], NDArray[np.int8]]:
+        """Elements in the order in which atoms are listed, and where they are as numbers of these.
+
+        Returns:
+            Symbols; for each site of the supercell the element there in every ordering; for each of
+            `self.sites` and each occupant the element, shape (n, n_occupants). -1: none.
+        """
+        found = {i: [species.symbol] for i, species in self._fixed}
+        for site, contents in zip(self.sites.tolist(), self._contents, strict=True):
+            found[site] = [species.symbol for species in contents if species is not None]
+        symbols = list(dict.fromkeys(symbol for i in sorted(found) for symbol in found[i]))
+        everywhere = np.full(len(self.supercell.unit_site), -1, dtype=np.int8)
+        for i, species in self._fixed:
+            everywhere[i] = symbols.index(species.symbol)
+        width = max(map(len, self._contents), default=0)
+        chosen = np.full((len(self.sites), width), -1, dtype=np.int8)
+        for place, contents in enumerate(self._contents):
+            chosen[place, : len(contents)] = [
+                -1 if species is None else symbols.index(species.symbol) for species in contents
+            ]
+        return symbols, everywhere, chosen
+
+    def _filled(self, occupants: NDArray[np.uint8]) -> tuple[list[int], NDArray[np.intp]]:
+        """Numbers of the elements of an ordering, and the sites they are on.
 
         Atoms are grouped by element, unless the structure is one in which nothing is ordered.
         """
-        filled = [(i, species.symbol) for i, species in self._fixed]
-        for site, contents, occupant in zip(
-            self.sites.tolist(), self._contents, occupants.tolist(), strict=True
-        ):
-            if (species := contents[occupant]) is not None:
-                filled.append((site, species.symbol))
-        if self.host.disorder:
-            order = list(dict.fromkeys(symbol for _, symbol in sorted(filled)))
-            filled.sort(key=lambda entry: (order.index(entry[1]), entry[0]))
-        return [symbol for _, symbol in filled], self.supercell.frac_coords[[i for i, _ in filled]]
+        _, everywhere, chosen = self._elements
+        numbers = everywhere.copy()
+        if len(self.sites):
+            numbers[self.sites] = chosen[np.arange(len(self.sites)), occupants]
+            sites = np.argsort(numbers, kind="stable")
+            sites = sites[np.count_nonzero(numbers < 0) :]
+        else:
+            sites = np.arange(len(numbers))
+        return numbers[sites].tolist(), sites
+
+    def atoms(self, occupants: NDArray[np.uint8]) -> tuple[list[str], NDArray[np.float64]]:
+        """Elements and fractional coordinates, shape (n_atoms, 3), of one ordering."""
+        numbers, sites = self._filled(occupants)
+        symbols = self._elements[0]
+        return [symbols[number] for number in numbers], self.supercell.frac_coords[sites]
 
     @property
     def lattice(self) -> Lattice:
         """Of the supercell."""
         return self.supercell.lattice
 
+    @cached_property
+    def _patterns(self) -> list[PeriodicSite]:
+        """A site with each element, to copy: pymatgen takes ten times as long to make one."""
+        return [
+            PeriodicSite(Composition(symbol), np.zeros(3), self.lattice, skip_checks=True)
+            for symbol in self._elements[0]
+        ]
+
     def structure(self, occupants: NDArray[np.uint8]) -> Structure:
         """One ordering as a structure without charges."""
-        symbols, coords = self.atoms(occupants)
-        return Structure(self.lattice, symbols, coords)
+        numbers, on = self._filled(occupants)
+        sites = []
+        for number, frac_coords in zip(numbers, self.supercell.frac_coords[on], strict=True):
+            site = object.__new__(PeriodicSite)
+            site.__dict__.update(self._patterns[number].__dict__)
+            site.__dict__.update(_frac_coords=frac_coords, properties={})
+            sites.append(site)
+        structure = Structure(self.lattice, [], [])
+        structure.sites = sites
+        return structure

@@ -17,13 +17,10 @@ from screening.compositions import (
     usual_oxidation_states,
 )
 from screening.errors import InvalidInput
-from screening.formulas import Amount, written
+from screening.formulas import Amount, exact_fraction, written
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import PeriodicSite, Structure
-
-OCCUPANCY_TOLERANCE = Fraction(1, 2000)  # 0.333 is read as 1/3
-_LARGEST_DENOMINATOR = 48
 
 
 @dataclass(frozen=True)
@@ -155,22 +152,13 @@ def _shares(name: str, i: int, site: PeriodicSite) -> dict[Species, Fraction]:
         if not hasattr(species, "oxi_state") and not getattr(species, "Z", 0):
             raise InvalidInput(f"{name}: site {i + 1} holds {species}, which is no element")
         charge = getattr(species, "oxi_state", None) or 0
-        shares[Species(species.symbol, charge)] += _exact(amount)
+        shares[Species(species.symbol, charge)] += exact_fraction(amount)
     if sum(shares.values()) > 1:
         raise InvalidInput(
             f"{name}: site {i + 1} holds {site.species_string}, "
             f"{float(sum(shares.values())):.4g} atoms; needed: at most 1"
         )
     return dict(shares)
-
-
-def _exact(amount: float) -> Fraction:
-    """The simplest fraction within OCCUPANCY_TOLERANCE, else the amount as it is written."""
-    for denominator in range(1, _LARGEST_DENOMINATOR + 1):
-        simple = Fraction(round(amount * denominator), denominator)
-        if abs(simple - Fraction(amount)) <= OCCUPANCY_TOLERANCE:
-            return simple
-    return Fraction(amount).limit_denominator(10_000)
 
 
 def _charged(

@@ -205,7 +205,12 @@ class Supercell:
             Shape (n_permutations, n_sites): the distinct permutations; site i goes to row[i], both
             numbered by their place in `sites`.
         """
-        distinct: NDArray[np.int32] = np.unique(self._images(sites, self.operations), axis=0)
+        images = self._images(sites, self.operations)
+        # Every permutation is there as often as the identity is.
+        n_alike = int((images == np.arange(images.shape[1])).all(axis=1).sum())
+        if n_alike == 1:
+            return images
+        distinct: NDArray[np.int32] = np.unique(images, axis=0)
         return distinct
 
     def translations(self, sites: Sequence[int] | NDArray[np.intp]) -> NDArray[np.int32]:

@@ -228,10 +228,12 @@ class ConfigurationSpace:
         completed = self._completed(occupants)
         for members, orders in distinct_sets(distinct, stage.size, groups, max_rows):
             if not later:
-                rows = np.where(members, np.uint8(stage.occupant), completed[free])
+                # where(members, occupant, completed[free]), ten times as fast; 256 is 0 again
+                step = (stage.occupant - completed[free].astype(np.int16)).astype(np.uint8)
+                rows: NDArray[np.uint8] = completed[free] + members.view(np.uint8) * step
                 if not np.array_equal(free, np.arange(len(occupants))):
-                    chosen, rows = rows, np.repeat(completed[None], len(rows), axis=0)
-                    rows[:, free] = chosen
+                    part, rows = rows, np.repeat(completed[None], len(rows), axis=0)
+                    rows[:, free] = part
                 yield Orderings(rows, len(self.permutations) // (orders * n_alike))
                 continue
             for row in members:
