@@ -55,7 +55,6 @@ CHANGES_PERCENT = {  # volumes further than 10 % from the measured: between 10 a
     "Sn": (13, "white tin is not a ground state of PBE"),
 }
 OTHER_SPACE_GROUPS = {
-    "Bi": ({"Pm-3m"}, "loses the Peierls distortion of A7"),
     "NbCl5": ({"C2/m", "P-1"}, "bridges of the dimers turn uneven, along a nearly flat valley"),
 }
 
