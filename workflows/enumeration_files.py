@@ -16,7 +16,6 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -112,15 +111,19 @@ def settings_sha256(settings: CandidateSettings, structures: Mapping[str, Struct
         "structures": {path: s.as_dict(verbosity=0) for path, s in structures.items()},
         "prototypes": library_sha256() if settings.families else None,
     }
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_candidates(folder: Path) -> Iterator[Candidate]:
     """The candidates that are written, one after the other."""
+    for line in _lines(folder):
+        yield Candidate.model_validate_json(line)
+
+
+def _lines(folder: Path) -> Iterator[bytes]:
     for path in sorted(folder.glob("candidates-*.jsonl.gz")):
         with gzip.open(path) as lines:
-            for line in lines:
-                yield Candidate.model_validate_json(line)
+            yield from lines
 
 
 def counted_cells(survey: Survey) -> list[dict[str, Any]]:
@@ -183,15 +186,15 @@ def _write_batch(batch: Sequence[Sequence[Candidate]], path: Path) -> None:
 
 
 def _write_cifs(folder: Path) -> None:
+    """A CIF file of each candidate that has none yet."""
     structures = folder / "structures"
-    if structures.exists():
-        return
-    partial = structures.with_name(structures.name + _PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    for candidate in read_candidates(folder):
-        candidate.structure.to(str(partial / f"{candidate.id}.cif"))
-    partial.rename(structures)
+    structures.mkdir(exist_ok=True)
+    for line in _lines(folder):
+        path = structures / f"{orjson.loads(line)['id']}.cif"
+        if not path.exists():
+            structure = Candidate.model_validate_json(line).structure
+            with _named_when_complete(path) as file:
+                file.write(structure.to(fmt="cif").encode())
 
 
 def _write_json(document: Mapping[str, Any], path: Path) -> None:

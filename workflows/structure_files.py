@@ -62,7 +62,7 @@ def mobile_ion_of(path: Path, structure: Structure) -> MobileIon:
                 partly[element.symbol] += amount
     ions: tuple[MobileIon, ...] = ("Li", "Na", "K")
     for amounts in (partly, everywhere):
-        if present := [ion for ion in ions if amounts[ion]]:
+        if present := [ion for ion in ions if amounts.get(ion)]:
             return max(present, key=lambda ion: amounts[ion])
     raise InvalidInput(
         f"{path}: no mobile site: the file holds {', '.join(sorted(everywhere))}; needed: Li, Na "

@@ -37,14 +37,10 @@ def survey_report(survey: Survey) -> Iterator[RenderableType]:
     if survey.cells:
         yield _table(survey)
         n_kept = sum(c.counted.n_kept for c in survey.cells if not is_refused(c))
-        n_cells = len(survey.cells)
         yield Text(
-            f"{n_cells} composition{'' if n_cells == 1 else 's'} and supercells, "
-            f"{short(sum(c.n_configurations for c in survey.counts))} configurations, "
+            f"in all {short(sum(c.n_configurations for c in survey.counts))} configurations, "
             f"{short(sum(c.n_orderings for c in survey.counts))} distinct orderings, "
             f"{short(n_kept)} kept"
-            if n_cells > 1
-            else f"{short(n_kept)} kept"
         )
     else:
         yield Text("no composition is left")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_MADE = 5_000_000  # orderings, where nothing is written to a folder
 MAX_SITES = 2048  # to be ordered, in the supercell of one structure
+MAX_WRITTEN = 1_000_000_000
+_NO_LIMIT = 10**4000
 _N_SHOWN = 20
 _LINE_EVERY_S = 15.0
 _CONFIGS = {".yaml", ".yml"}
@@ -162,8 +164,7 @@ def _parent(
         path=path.name,
         mobile_ion=mobile_ion_of(path, structure),
         supercell=supercell,
-        max_orderings=10**18,
-        when_more="error",
+        max_orderings=_NO_LIMIT,
     )
     return CandidateSettings(files=(file,)), {path.name: structure}
 
@@ -243,14 +244,20 @@ def _written(
     """Write all candidates to a folder, or those that an earlier command left."""
     import signal
 
+    from workflows.cli.counts import short
     from workflows.enumeration_files import settings_sha256, write_candidates
 
+    if (n_kept := _n_kept(survey)) > MAX_WRITTEN:
+        raise InvalidInput(
+            f"{short(n_kept)} orderings, more than the {MAX_WRITTEN:,} that are written; a "
+            "campaign file with when_more: sample, or lowest_ewald, takes some of them"
+        )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C
     started_s = time.monotonic()
     n_there = 0
 
     try:
-        with _progress(_n_kept(survey)) as show:
+        with _progress(n_kept) as show:
 
             def on_progress(n: int) -> None:
                 nonlocal n_there
@@ -261,7 +268,7 @@ def _written(
             index, n_written = write_candidates(survey, out, sha256, source.name, on_progress)
     except KeyboardInterrupt:
         typer.echo(
-            f"stopped; the first {n_there:,} candidates are in {out}, the same command goes on",
+            f"stopped; {n_there:,} candidates are in {out}, the same command goes on",
             err=True,
         )
         raise typer.Exit(ExitCode.PENDING) from None
@@ -286,6 +293,7 @@ def _made(survey: Survey, is_parent: bool, as_json: bool, needed: bool) -> dict[
         needed: whether too many are an error.
     """
     from screening.candidates import candidate_blocks
+    from workflows.cli.counts import short
     from workflows.enumeration_files import counted_cells, labelled_degeneracies
 
     survey.check_limits()
@@ -294,8 +302,8 @@ def _made(survey: Survey, is_parent: bool, as_json: bool, needed: bool) -> dict[
         if not needed:
             return {}
         raise InvalidInput(
-            f"{n_kept:,} orderings, more than the {MAX_MADE:,} that are made at once; count them "
-            "with --count-only, or write them to a folder with --out DIR"
+            f"{short(n_kept)} orderings, more than the {MAX_MADE:,} that are made at once; count "
+            "them with --count-only, or write them to a folder with --out DIR"
         )
     shown: list[CandidateInfo] = []
     degeneracies: dict[str, list[int]] = defaultdict(list)
