@@ -53,7 +53,7 @@ class _Atoms:
     def __init__(self, cell: HostCell) -> None:
         contents = _contents(cell)
         self._sites = cell.sites
-        self._elements = sorted({element for held in contents for element in held if element})
+        self._elements = list(dict.fromkeys(e for held in contents for e in held if e))
         number = {element: i for i, element in enumerate(self._elements)}
         occupants = np.full((len(contents), max(map(len, contents))), -1)
         for site, held in enumerate(contents):
@@ -82,18 +82,15 @@ class _Atoms:
                 yield atoms if len(row) == 1 else b",".join(atoms)
 
     def _sorted(self, occupants: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """Places in `_json`, shape (n_orderings, n_atoms): by element, the first site's first."""
+        """Places in `_json`, shape (n_orderings, n_atoms), by element."""
         held = np.repeat(self._occupants[None, :, 0], len(occupants), axis=0)
         held[:, self._sites] = self._occupants[self._sites, occupants]
-        n_sites, n_elements = held.shape[1], len(self._elements)
-        rank = np.empty_like(held)
-        for element in range(n_elements):
-            here = held == element
-            first = np.where(here.any(axis=1), here.argmax(axis=1), n_sites)
-            rank[here] = np.repeat(first, here.sum(axis=1))
-        rank[held < 0] = n_sites
-        order = np.argsort(rank, axis=1, kind="stable")[:, : (held[0] >= 0).sum()]
-        places: NDArray[np.intp] = order * n_elements + np.take_along_axis(held, order, axis=1)
+        if len(self._sites):
+            order = np.argsort(held, axis=1, kind="stable")[:, np.count_nonzero(held[0] < 0) :]
+        else:
+            order = np.repeat(np.arange(held.shape[1])[None], len(held), axis=0)
+        places: NDArray[np.intp] = order * len(self._elements)
+        places += np.take_along_axis(held, order, axis=1)
         return places
 
 
