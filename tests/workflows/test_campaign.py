@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -16,6 +17,7 @@ from pymatgen.core import Lattice, Structure
 
 from screening.documents import Ranking
 from screening.stability.references import locate_snapshot
+from screening.units import BOLTZMANN_EV_PER_K
 from workflows.campaign import build_campaign, enumerate_campaign
 from workflows.config_file import load_campaign, read_structures
 from workflows.store.sqlite import SqliteStore
@@ -256,29 +258,50 @@ def test_another_store_is_refused_and_changes_nothing(tmp_path, mixed):
     assert ranking(copy) == before
 
 
-def test_candidates_of_one_structure_share_their_jobs_and_both_show_them(tmp_path):
+def test_one_crystal_from_two_files_is_one_candidate_that_names_both(tmp_path):
     cell = rock_salt("K", "Cl", 6.3).get_primitive_structure()
     config = write_campaign(tmp_path, {"a": ("K", cell), "b": ("K", cell)}, temperatures=(300.0,))
     assert halideflow("run", config).returncode == 0
-    first, second = (
-        json.loads(halideflow("show", config, row["id"], "--json").stdout)["jobs"]
+    (row,) = ranking(config)
+    shown = halideflow("show", config, row["id"]).stdout
+    assert "a.cif" in shown
+    assert re.search(r"also from\s+b\.cif", shown)
+
+
+def test_orderings_of_a_composition_are_weighed_with_their_degeneracies(tmp_path):
+    """`show` against the Boltzmann weights of the relaxed energies, written out by hand."""
+    mixed_site = rock_salt("K", "Cl", 6.0).get_primitive_structure()
+    mixed_site.replace_species({"K": {"K": 0.5, "Na": 0.5}})
+    config = write_campaign(tmp_path, {"mixed": ("K", mixed_site)}, max_e_hull=0)
+    config.write_text(config.read_text().replace("{path:", "{supercell: [2, 2, 1], path:"))
+    assert halideflow("run", config).returncode in (0, 4)
+    shown = {
+        row["id"]: json.loads(halideflow("show", config, row["id"], "--json").stdout)
         for row in ranking(config)
+    }
+    entries = [entry for entry in shown.values() if entry["ensemble"]]
+    assert len(entries) == len(shown) > 1
+    energies_eV = np.array([entry["relax"]["result"]["energy_eV_per_atom"] for entry in entries])
+    n_atoms = len(entries[0]["relax"]["result"]["structure"]["sites"])
+    weights = np.array([entry["info"]["origin"]["degeneracy"] for entry in entries]) * np.exp(
+        -(energies_eV - energies_eV.min()) * n_atoms / (BOLTZMANN_EV_PER_K * 300)
     )
-    assert [job["uuid"] for job in first] == [job["uuid"] for job in second] != []
+    for entry, weight in zip(entries, weights / weights.sum(), strict=True):
+        assert entry["ensemble"]["probability"] == pytest.approx(weight, rel=1e-6, abs=0)
+    assert "counting degeneracies" in halideflow("show", config, next(iter(shown))).stdout
 
 
 def test_a_file_that_cannot_be_ordered_counts_as_a_failure(tmp_path):
-    mixed_site = Structure.from_spacegroup(
-        "Fm-3m", Lattice.cubic(6), [{"K": 0.5, "Na": 0.5}, "Cl"], [[0] * 3, [0.5] * 3]
-    )
-    structures = {"mixed": ("K", mixed_site), "fine": SMALL["kcl-a"]}
+    third = rock_salt("K", "Cl", 6.2)
+    third.replace_species({"K": {"K": 1 / 3, "Na": 2 / 3}})
+    structures = {"third": ("K", third), "fine": SMALL["kcl-a"]}
     config = write_campaign(tmp_path, structures, temperatures=(300.0,))
     run = halideflow("run", config)
     assert run.returncode == 4
-    assert "left out: mixed.cif" in run.stderr
+    assert "left out: third.cif" in run.stderr
     (row,) = ranking(config)
     assert row["state"] == "done"
-    assert "mixed.cif" in halideflow("failures", config).stdout
+    assert "third.cif" in halideflow("failures", config).stdout
 
 
 def test_a_config_that_changed_since_its_run_is_said_so(tmp_path, mixed):

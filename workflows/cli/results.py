@@ -96,6 +96,7 @@ def show(
                         ("transport", view.transport),
                     )
                 },
+                "ensemble": asdict(view.ensemble) if view.ensemble else None,
                 "jobs": [asdict(job) for job in view.jobs],
             }
         )
