@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from workflows.cli.tables import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rich.console import RenderableType
 
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from screening.survey import Survey
 
 _LONGEST = 10**12  # written out in full
+_LINE_EVERY_S = 15.0
 _SELECTIONS = {"all": "", "lowest_ewald": " lowest Ewald", "sample": " sampled"}
 
 
@@ -93,3 +99,29 @@ def candidates_table(candidates: Sequence[CandidateInfo]) -> Table:
         energy = [number(origin.ewald_energy_eV, ".4f")] if has_energies else []
         table.add_row(str(origin.ordering), entry.id, short(origin.degeneracy), *energy)
     return table
+
+
+@contextmanager
+def candidate_progress(n_expected: int) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how many candidates there are: a bar, or plain lines now and then."""
+    console = Console(stderr=True)
+    last_line_s = time.monotonic()
+    with Progress(
+        "candidates",
+        BarColumn(bar_width=36),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("candidates", total=n_expected)
+
+        def show(n_made: int) -> None:
+            nonlocal last_line_s
+            progress.update(task, completed=n_made)
+            if not console.is_terminal and time.monotonic() - last_line_s > _LINE_EVERY_S:
+                last_line_s = time.monotonic()
+                console.print(f"candidates {n_made:,} of {n_expected:,}", highlight=False)
+
+        yield show

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +26,6 @@ MAX_SITES = 2048  # to be ordered, in the supercell of one structure
 MAX_WRITTEN = 1_000_000_000
 _NO_LIMIT = 10**4000
 _N_SHOWN = 20
-_LINE_EVERY_S = 15.0
 _CONFIGS = {".yaml", ".yml"}
 
 
@@ -82,9 +79,11 @@ def enumerate_candidates(
             typer.echo(problem, err=True)
     elif out:
         survey.check_limits()
-        document |= _written(survey, out, settings, structures, source)
-    if not count_only and (not out or as_json):
-        document |= _made(survey, is_parent, as_json, needed=not out)
+        document |= _written(survey, out, settings, structures, source, is_parent)
+        if is_parent and as_json and _n_kept(survey) <= MAX_MADE:
+            document |= _made(survey, is_parent, as_json)
+    else:
+        document |= _made(survey, is_parent, as_json)
     if as_json:
         print_json(document)
 
@@ -240,11 +239,12 @@ def _written(
     settings: CandidateSettings,
     structures: Mapping[str, Structure],
     source: Path,
+    is_parent: bool,
 ) -> dict[str, Any]:
     """Write all candidates to a folder, or those that an earlier command left."""
     import signal
 
-    from workflows.cli.counts import short
+    from workflows.cli.counts import candidate_progress, short
     from workflows.enumeration_files import settings_sha256, write_candidates
 
     if (n_kept := _n_kept(survey)) > MAX_WRITTEN:
@@ -257,7 +257,7 @@ def _written(
     n_there = 0
 
     try:
-        with _progress(n_kept) as show:
+        with candidate_progress(n_kept) as show:
 
             def on_progress(n: int) -> None:
                 nonlocal n_there
@@ -280,27 +280,23 @@ def _written(
         else f"nothing to do: all {n_candidates:,} candidates are in {out}",
         err=True,
     )
-    return {"out": str(out), "n_candidates": n_candidates}
+    written = {"out": str(out), "n_candidates": n_candidates}
+    return written | ({} if is_parent else {"compositions": index["compositions"]})
 
 
-def _made(survey: Survey, is_parent: bool, as_json: bool, needed: bool) -> dict[str, Any]:
+def _made(survey: Survey, is_parent: bool, as_json: bool) -> dict[str, Any]:
     """Degeneracies of all candidates; in text, the first candidates of a parent.
 
-    Args:
-        survey: says what they are.
-        is_parent: rather than a campaign.
-        as_json: nothing is printed.
-        needed: whether too many are an error.
+    Raises:
+        InvalidInput: there are more than MAX_MADE.
     """
     from screening.candidates import candidate_blocks
-    from workflows.cli.counts import short
+    from workflows.cli.counts import candidate_progress, short
     from workflows.enumeration_files import counted_cells, labelled_degeneracies
 
     survey.check_limits()
     n_kept = _n_kept(survey)
     if n_kept > MAX_MADE:
-        if not needed:
-            return {}
         raise InvalidInput(
             f"{short(n_kept)} orderings, more than the {MAX_MADE:,} that are made at once; count "
             "them with --count-only, or write them to a folder with --out DIR"
@@ -308,7 +304,7 @@ def _made(survey: Survey, is_parent: bool, as_json: bool, needed: bool) -> dict[
     shown: list[CandidateInfo] = []
     degeneracies: dict[str, list[int]] = defaultdict(list)
     n_made = 0
-    with _progress(n_kept) as show:
+    with candidate_progress(n_kept) as show:
         for block in candidate_blocks(survey):
             if is_parent and len(shown) < _N_SHOWN and not isinstance(block, tuple):
                 shown += [block.info(i) for i in range(min(len(block), _N_SHOWN - len(shown)))]
@@ -336,14 +332,16 @@ def _made(survey: Survey, is_parent: bool, as_json: bool, needed: bool) -> dict[
 def _print_made(shown: list[CandidateInfo], n_made: int, survey: Survey) -> None:
     from rich.console import Console
 
+    from screening.candidates import MAX_NUMBERED_BY_ENERGY
     from workflows.cli.counts import candidates_table
 
     console = Console()
     if shown:
         console.print(candidates_table(shown))
         if n_made > len(shown):
+            how = ", numbered as they are made" if n_made > MAX_NUMBERED_BY_ENERGY else ""
             console.print(
-                f"… {n_made - len(shown):,} more; --out DIR writes them all", highlight=False
+                f"… {n_made - len(shown):,} more{how}; --out DIR writes them all", highlight=False
             )
     n_merged = _n_kept(survey) - n_made
     if n_merged:
@@ -354,32 +352,3 @@ def _print_made(shown: list[CandidateInfo], n_made: int, survey: Survey) -> None
         )
     elif not shown:
         console.print(f"{n_made:,} candidates", highlight=False)
-
-
-@contextmanager
-def _progress(n_expected: int) -> Iterator[Callable[[int], None]]:
-    """Show on stderr how many candidates there are: a bar, or plain lines now and then."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    last_line_s = time.monotonic()
-    with Progress(
-        "candidates",
-        BarColumn(bar_width=36),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task("candidates", total=n_expected)
-
-        def show(n_made: int) -> None:
-            nonlocal last_line_s
-            progress.update(task, completed=n_made)
-            if not console.is_terminal and time.monotonic() - last_line_s > _LINE_EVERY_S:
-                last_line_s = time.monotonic()
-                console.print(f"candidates {n_made:,} of {n_expected:,}", highlight=False)
-
-        yield show

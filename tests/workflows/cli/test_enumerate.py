@@ -14,7 +14,7 @@ from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
 from screening.documents import Candidate
-from workflows.cli import app
+from workflows.cli import app, counts
 from workflows.cli import enumerate as enumeration
 from workflows.cli.counts import short
 
@@ -382,9 +382,24 @@ def test_to_a_folder(parent, tmp_path):
     assert "holds candidates of other settings or structures (k.cif)" in other.stderr
 
 
+def test_an_unknown_element_in_a_poscar(tmp_path):
+    path = tmp_path / "POSCAR"
+    k2tacl6(1.0).to(str(path), fmt="poscar")
+    path.write_text(path.read_text().replace(" Cl\n", " Foo\n", 1))
+    assert "Can't parse Element or Species from 'Foo'" in refused("enumerate", path)
+
+
+def test_progress_without_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(counts, "_LINE_EVERY_S", 0)
+    with counts.candidate_progress(1000) as show:
+        show(500)
+    assert capsys.readouterr().err == "candidates 500 of 1,000\n"
+
+
 def test_a_campaign_to_a_folder(config, tmp_path):
     found = as_json("enumerate", config, "--out", tmp_path / "out")
     assert found["n_candidates"] == 12
+    assert [entry["n_candidates"] for entry in found["compositions"]] == [6, 6]
     assert len(list((tmp_path / "out" / "structures").iterdir())) == 12
     index = json.loads((tmp_path / "out" / "enumeration.json").read_text())
     assert [entry["formula"] for entry in index["left_out"]] == ["K2TaCl6", "Na2TaCl6"]
