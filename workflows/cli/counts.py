@@ -59,11 +59,11 @@ def survey_report(survey: Survey) -> Iterator[RenderableType]:
 def _table(survey: Survey) -> Table:
     from workflows.enumeration_files import is_refused
 
-    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("composition", no_wrap=True)
     table.add_column("host", overflow="fold")
     table.add_column("supercell", no_wrap=True)
-    for name in ("atoms", "configurations", "distinct\norderings"):
+    for name in ("atoms", "config-\nurations", "distinct\norderings"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("kept")
     for surveyed in survey.cells:
@@ -88,7 +88,7 @@ def _table(survey: Survey) -> Table:
 def candidates_table(candidates: Sequence[CandidateInfo]) -> Table:
     """Distinct crystals of one composition: number, degeneracy, energy."""
     has_energies = any(entry.origin.ewald_energy_eV is not None for entry in candidates)
-    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("candidate", no_wrap=True)
     table.add_column("degeneracy", justify="right")

@@ -225,12 +225,13 @@ def _of_campaign(survey: Survey) -> dict[str, Any]:
 
 def _print_survey(survey: Survey) -> None:
     from rich.console import Console
+    from rich.text import Text
 
     from workflows.cli.counts import survey_report
 
     console = Console()
     for part in survey_report(survey):
-        console.print(part, highlight=False)
+        console.print(part, highlight=False, soft_wrap=isinstance(part, Text))
 
 
 def _written(
@@ -349,6 +350,7 @@ def _print_made(shown: list[CandidateInfo], n_made: int, survey: Survey) -> None
             f"{n_made:,} distinct crystals: {n_merged:,} of the orderings are one of the others "
             "in another setting",
             highlight=False,
+            soft_wrap=True,
         )
     elif not shown:
         console.print(f"{n_made:,} candidates", highlight=False)
