@@ -107,9 +107,13 @@ class Parent:
             matrix: three whole numbers, or three rows of whole numbers.
 
         Raises:
-            InvalidInput: the vectors span no volume.
+            InvalidInput: the vectors span no volume, or are not whole numbers of cells.
         """
-        multiples = np.asarray(matrix, dtype=np.int64)
+        multiples = np.rint(np.asarray(matrix, dtype=np.float64)).astype(np.int64)
+        if multiples.shape not in ((3,), (3, 3)) or not np.array_equal(multiples, matrix):
+            raise InvalidInput(
+                f"supercell {matrix!r}; needed: three whole numbers, or three rows of three"
+            )
         rows = (np.diag(multiples) if multiples.ndim == 1 else multiples) @ self.unit_cell
         if round(np.linalg.det(rows)) == 0:
             raise InvalidInput(

@@ -8,6 +8,7 @@ permutations that leave the first as it is, and so on. The last occupant takes w
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,8 @@ from screening.orderings.generation import distinct_sets
 from screening.orderings.sampling import random_orderings
 
 _EMPTY = 255  # a site that holds nothing yet
+_DRAW_COST = 1000  # orderings that are enumerated in the time in which one is drawn, or more
+_MAX_ENUMERATED = 10**8  # some minutes of work
 
 
 @dataclass(frozen=True)
@@ -154,11 +157,20 @@ class ConfigurationSpace:
         """
         if n >= self.n_orderings:
             return self.enumerate()
-        if n > self.n_orderings // 2:  # drawing would mostly repeat itself
-            everything = self.enumerate()
-            chosen = np.random.default_rng(seed).permutation(len(everything))[:n]
-            return everything[chosen]
+        if self.n_orderings < min(_DRAW_COST * n, _MAX_ENUMERATED):
+            return self._picked(random.Random(seed).sample(range(self.n_orderings), n))  # noqa: S311
         return Orderings(*random_orderings(self, n, seed))
+
+    def _picked(self, numbers: Sequence[int]) -> Orderings:
+        """Some of the distinct configurations, by their place among all."""
+        left = np.sort(np.array(numbers))
+        parts = []
+        start = 0
+        for block in self.blocks():
+            end = start + len(block)
+            parts.append(block[left[(left >= start) & (left < end)] - start])
+            start = end
+        return Orderings.joined(parts)
 
     def blocks(self, max_rows: int = 65536) -> Iterator[Orderings]:
         """Stream all distinct configurations, in memory that does not grow with their number.

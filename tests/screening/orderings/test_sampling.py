@@ -18,16 +18,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from screening.orderings.space import ConfigurationSpace, Sublattice
+from screening.orderings.sampling import random_orderings
+from screening.orderings.space import ConfigurationSpace, Orderings, Sublattice
 
 ANY_PROBLEM = st.one_of(problems(max_sites=8), problems_with_satellites())
 
 
+def draw_each(space, n, seed):
+    """Drawn one after the other, as from spaces too large to be enumerated."""
+    return Orderings(*random_orderings(space, min(n, space.n_orderings), seed))
+
+
+both_ways = pytest.mark.parametrize("sample", [ConfigurationSpace.sample, draw_each])
+
+
+@both_ways
 @given(ANY_PROBLEM, st.integers(1, 12), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=100)
-def test_samples_are_distinct_orderings_with_their_degeneracies(problem, n, seed):
+def test_samples_are_distinct_orderings_with_their_degeneracies(sample, problem, n, seed):
     orbits = problem.orbits()
-    found = problem.space.sample(n, seed)
+    found = sample(problem.space, n, seed)
     images = problem.images(found.occupants)
     assert len(images) == len(set(images)) == min(n, len(orbits))
     assert found.degeneracies.tolist() == [orbits[image] for image in images]
@@ -42,10 +52,11 @@ def test_asking_for_all_gives_all(problem, more, seed):
     assert dict(zip(problem.images(found.occupants), sizes, strict=True)) == dict(orbits)
 
 
+@both_ways
 @given(ANY_PROBLEM, st.integers(1, 8), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=30)
-def test_a_seed_gives_the_same_sample_again(problem, n, seed):
-    one, other = problem.space.sample(n, seed), problem.space.sample(n, seed)
+def test_a_seed_gives_the_same_sample_again(sample, problem, n, seed):
+    one, other = (sample(problem.space, n, seed) for _ in range(2))
     assert np.array_equal(one.occupants, other.occupants)
     assert np.array_equal(one.degeneracies, other.degeneracies)
 
@@ -87,6 +98,7 @@ def unlikely(counts):
     return float(stats.chisquare(counts).pvalue)
 
 
+@both_ways
 @pytest.mark.parametrize(
     ("problem", "spread"),
     [
@@ -99,7 +111,7 @@ def unlikely(counts):
         ),
     ],
 )
-def test_every_ordering_is_equally_likely(problem, spread):
+def test_every_ordering_is_equally_likely(sample, problem, spread):
     """Not in proportion to the configurations it stands for, which differ `spread`-fold or more."""
     orbits = problem.orbits()
     sizes = sorted(orbits.values())
@@ -107,7 +119,7 @@ def test_every_ordering_is_equally_likely(problem, spread):
     space, drawn = problem.space, Counter()
     n_draws = 12 * len(orbits)
     for seed in range(n_draws):
-        drawn.update(problem.images(space.sample(1, seed).occupants))
+        drawn.update(problem.images(sample(space, 1, seed).occupants))
     assert set(drawn) <= set(orbits)
     assert unlikely([drawn[image] for image in orbits]) > 1e-3
     if len(set(sizes)) > 1:
@@ -118,13 +130,14 @@ def test_every_ordering_is_equally_likely(problem, spread):
         assert stats.chisquare(list(by_size.values()), expected).pvalue > 1e-3
 
 
+@both_ways
 @pytest.mark.parametrize("n_each", [2, 4, 7])
-def test_larger_samples_favour_no_ordering(n_each):
+def test_larger_samples_favour_no_ordering(sample, n_each):
     problem = two_tetrahedra()
     orbits, space, drawn = problem.orbits(), problem.space, Counter()
     assert len(orbits) == 9
     for seed in range(200):
-        images = problem.images(space.sample(n_each, seed).occupants)
+        images = problem.images(sample(space, n_each, seed).occupants)
         assert len(set(images)) == n_each
         drawn.update(images)
     # without replacement the counts scatter less than by chance alone: the bound stays valid
