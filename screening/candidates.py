@@ -179,8 +179,7 @@ def _chosen(surveyed: SurveyedCell) -> Iterator[tuple[Orderings, NDArray[np.floa
     """The orderings that the settings keep, with their Ewald energies in eV per cell, in blocks."""
     cell, counted = surveyed.cell, surveyed.counted
     if counted.selection == "sample":
-        sample = cell.space.sample(counted.n_kept, surveyed.entry.seed)
-        blocks = cell.crystals(iter([sample]))
+        blocks = cell.sample(counted.n_kept, surveyed.entry.seed)
     else:
         blocks = cell.crystals()
     if counted.n_kept > MAX_NUMBERED_BY_ENERGY and counted.selection != "lowest_ewald":
@@ -193,14 +192,12 @@ def _lowest(
     cell: HostCell, blocks: Iterable[Orderings], n: int
 ) -> tuple[Orderings, NDArray[np.float64]]:
     """The n of lowest energy, rising; no more than these and a block are held at once."""
-    best: Orderings | None = None
-    best_eV = np.empty(0)
+    best, best_eV = Orderings.none(len(cell.sites)), np.empty(0)
     for block in blocks:
-        best = block if best is None else Orderings.joined([best, block])
+        best = Orderings.joined([best, block])
         energies_eV = np.concatenate([best_eV, cell.ewald_energies_eV(block)])
         kept = _by_energy(energies_eV)[:n]
         best, best_eV = best[kept], energies_eV[kept]
-    assert best is not None, "every space has an ordering"
     return best, best_eV
 
 

@@ -152,6 +152,15 @@ class HostCell:
         for block in blocks:
             yield Orderings(block.occupants, block.degeneracies * self._multiplicity)
 
+    def sample(self, n: int, seed: int) -> Iterator[Orderings]:
+        """Up to n of them, drawn at random; see `ConfigurationSpace.sample`."""
+        # of those drawn where all shapes are gone through, the ones that repeat themselves drop out
+        n_drawn = 2 * n + 100 if self.one_shape_of_all else n
+        left = n
+        for block in self.crystals(iter([self.space.sample(n_drawn, seed)])):
+            yield block[:left]
+            left -= len(block[:left])
+
     @cached_property
     def _contents(self) -> list[tuple[Species | None, ...]]:
         """What each number of an occupant means on each of `self.sites`."""

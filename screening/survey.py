@@ -111,7 +111,7 @@ def survey_candidates(
         for host in hosts:
             try:
                 for cell in _cells(entry, host):
-                    if (key := cell.identity) not in cells:
+                    if (key := cell.identity) not in cells and cell.n_orderings:
                         cells[key] = _surveyed(entry, cell, labels)
             except ScreeningError as error:  # a host that cannot be used does not stop the others
                 name = host.name if isinstance(entry, StructureFile) else _formula(host)

@@ -63,6 +63,11 @@ class Orderings:
         return Orderings(self.occupants[chosen], self.degeneracies[chosen])
 
     @staticmethod
+    def none(n_sites: int) -> Orderings:
+        """No ordering."""
+        return Orderings(np.empty((0, n_sites), dtype=np.uint8), np.empty(0, dtype=np.int64))
+
+    @staticmethod
     def joined(parts: Sequence[Orderings]) -> Orderings:
         """All of several, in order."""
         if len(parts) == 1:
@@ -162,7 +167,7 @@ class ConfigurationSpace:
         return Orderings(*random_orderings(self, n, seed))
 
     def _picked(self, numbers: Sequence[int]) -> Orderings:
-        """Some of the distinct configurations, by their place among all."""
+        """Some of the distinct configurations, by their place among all, in the order given."""
         left = np.sort(np.array(numbers))
         parts = []
         start = 0
@@ -170,7 +175,7 @@ class ConfigurationSpace:
             end = start + len(block)
             parts.append(block[left[(left >= start) & (left < end)] - start])
             start = end
-        return Orderings.joined(parts)
+        return Orderings.joined(parts)[np.searchsorted(left, numbers)]
 
     def blocks(self, max_rows: int = 65536) -> Iterator[Orderings]:
         """Stream all distinct configurations, in memory that does not grow with their number.

@@ -121,6 +121,19 @@ def test_every_shape_of_supercell_holds_every_crystal_once():
     assert len({c.id for c in candidates}) == len(candidates) == 59
 
 
+def test_a_sample_of_every_shape_holds_no_smaller_cell():
+    """Orderings that repeat themselves are in another shape's sample, if at all."""
+    sampled, everything = (
+        enumerate_families(
+            family(supercell={"max_cells": 4}, max_orderings=n, when_more=when, seed=3)
+        ).candidates
+        for n, when in ((2, "sample"), (200, "error"))
+    )
+    keys = [candidate.id.rsplit("-", 1)[0] for candidate in sampled]
+    assert max(map(keys.count, keys)) == 2
+    assert set(keys) == {candidate.id.rsplit("-", 1)[0] for candidate in everything}
+
+
 def test_two_sublattices_and_two_species_at_once():
     """Na0.75Sm1.75Cl6 in a 2x2x2 cell: 2 of 16 Sm sites and 4 of 16 channel sites hold Na."""
     sodium = family(
