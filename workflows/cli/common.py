@@ -7,6 +7,8 @@ raised into a message and an exit code.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,6 +75,29 @@ class Commands(TyperGroup):
 def _refusal(message: str, code: ExitCode = ExitCode.BAD_INPUT) -> typer.Exit:
     typer.echo(message, err=True)
     return typer.Exit(code)
+
+
+@contextmanager
+def interruptions() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM, which raise KeyboardInterrupt, are also put on a list.
+
+    Compiled code that calls back into Python turns the exception into one of its own: what is on
+    the list says that it was an interruption all the same.
+    """
+    import signal
+
+    received: list[int] = []
+
+    def receive(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def print_json(document: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from screening.errors import InvalidInput
-from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
+from workflows.cli.common import CampaignFile, ExitCode, Json, interruptions, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -243,8 +243,6 @@ def _written(
     is_parent: bool,
 ) -> dict[str, Any]:
     """Write all candidates to a folder, or those that an earlier command left."""
-    import signal
-
     from workflows.cli.counts import candidate_progress, short
     from workflows.enumeration_files import settings_sha256, write_candidates
 
@@ -253,26 +251,29 @@ def _written(
             f"{short(n_kept)} orderings, more than the {MAX_WRITTEN:,} that are written; a "
             "campaign file with when_more: sample, or lowest_ewald, takes some of them"
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C
     started_s = time.monotonic()
     n_there = 0
+    with interruptions() as interrupted, candidate_progress(n_kept) as show:
 
-    try:
-        with candidate_progress(n_kept) as show:
+        def on_progress(n: int) -> None:
+            nonlocal n_there
+            n_there = n
+            show(n)
+            if interrupted:
+                raise KeyboardInterrupt
 
-            def on_progress(n: int) -> None:
-                nonlocal n_there
-                n_there = n
-                show(n)
-
+        try:
             sha256 = settings_sha256(settings, structures)
             index, n_written = write_candidates(survey, out, sha256, source.name, on_progress)
-    except KeyboardInterrupt:
+        except BaseException:
+            if not interrupted:
+                raise
+            index = None
+    if index is None:
         typer.echo(
-            f"stopped; {n_there:,} candidates are in {out}, the same command goes on",
-            err=True,
+            f"stopped; {n_there:,} candidates are in {out}, the same command goes on", err=True
         )
-        raise typer.Exit(ExitCode.PENDING) from None
+        raise typer.Exit(ExitCode.PENDING)
     n_candidates = index["n_candidates"]
     typer.echo(
         f"{n_written:,} candidates written in {time.monotonic() - started_s:.0f} s, "

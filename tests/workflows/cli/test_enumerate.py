@@ -14,6 +14,7 @@ from pymatgen.core import Lattice, Structure
 from typer.testing import CliRunner
 
 from screening.documents import Candidate
+from workflows import enumeration_files
 from workflows.cli import app, counts
 from workflows.cli import enumerate as enumeration
 from workflows.cli.counts import short
@@ -432,3 +433,22 @@ def test_stopped_and_gone_on_with(parent, tmp_path, how):
     files = {p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir()}
     assert {p.name: p.read_bytes() for p in (tmp_path / "stopped").iterdir()} == files
     assert len(files) == 4
+
+
+def test_an_interruption_that_compiled_code_makes_another_error_of(parent, tmp_path, monkeypatch):
+    def lines(block):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise ValueError("error calling a function") from error
+        yield b""
+
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(enumeration_files, "candidate_lines", lines)
+        result = run("enumerate", parent(k2tacl6()), "--out", out)
+    message = f"stopped; 0 candidates are in {out}, the same command goes on\n"
+    assert (result.exit_code, result.stderr) == (3, message)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert run("enumerate", parent(k2tacl6()), "--out", out).exit_code == 0
