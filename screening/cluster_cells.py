@@ -47,19 +47,24 @@ def cells_with_clusters_replaced(
             places, or too few sites are left for the others.
     """
     n_cells = Fraction(supercell.n_cells, supercell.parent.n_cells_of_unit)
+    symbol, _ = parse_ion(settings.by)
+    if any(ion.symbol == symbol for ion in host.amounts()):
+        raise InvalidInput(
+            f"{host.name}: {symbol} is to come in place of a cluster, but the host holds {symbol} "
+            "already; choose another ion, or write the composition as a formula"
+        )
     replaced = substitute_cluster(
         host, settings.group, settings.by, settings.at, settings.number, n_cells
     )
     if not any(n for ion, n in replaced.amounts().items() if ion.symbol == host.mobile_ion):
         raise InvalidInput(
-            f"{host.name}: no {host.mobile_ion} would be left to move in supercell {label}; replace "
-            "fewer, or choose a larger supercell"
+            f"{host.name}: no {host.mobile_ion} would be left to move in supercell {label}; "
+            "replace fewer, or choose a larger supercell"
         )
     parent = host_parent(replaced)
     rows = np.rint(supercell.lattice.matrix @ np.linalg.inv(parent.lattice)).astype(np.int64)
     own_supercell = Supercell(parent, rows)
     expanded = HostCell(replaced, own_supercell, label).expanded_host()
-    symbol, _ = parse_ion(settings.by)
     (lattice,) = (d for d in expanded.disorder if _ion(d, symbol))
     n_sites, n_ions = len(lattice.sites), settings.number
     space = ConfigurationSpace(
@@ -72,12 +77,31 @@ def cells_with_clusters_replaced(
             f"supercell {label}, more than {MAX_PLACES:,}; replace fewer, or choose a smaller one"
         )
     places = space.enumerate()
+    found: list[tuple[int, Host]] = []
+    problem: InvalidInput | None = None
     for i in range(len(places)):
         chosen = np.array(lattice.sites)[places.occupants[i] == 0]
-        own = _with_ions_placed(expanded, lattice, symbol, set(chosen.tolist()))
-        own_label = label if len(places) == 1 else f"{label}-{symbol}{i + 1}"
-        whole = host_parent(own).supercell((1, 1, 1))
-        yield HostCell(own, whole, own_label, multiplicity=int(places.degeneracies[i]))
+        try:
+            found.append((i, _with_ions_placed(expanded, lattice, symbol, set(chosen.tolist()))))
+        except InvalidInput as error:  # no room for the others beside ions in these places
+            problem = error
+    if problem and not found:
+        raise problem
+    for i, own in found:
+        assert _ions(own) == _ions(expanded), "ions are placed, none comes or goes"
+        if problem:
+            note = f"{len(places) - len(found)} of {len(places)} places of {symbol} have no room"
+            own = replace(own, notes=(*own.notes, note))  # noqa: PLW2901
+        yield HostCell(
+            own,
+            host_parent(own).supercell((1, 1, 1)),
+            label if len(places) == 1 else f"{label}-{symbol}{i + 1}",
+            multiplicity=int(places.degeneracies[i]),
+        )
+
+
+def _ions(host: Host) -> dict[Species, Fraction]:
+    return {ion: amount for ion, amount in host.amounts().items() if amount}
 
 
 def _ion(disorder: Disorder, symbol: str) -> Species | None:
@@ -105,7 +129,13 @@ def _with_ions_placed(host: Host, lattice: Disorder, symbol: str, chosen: set[in
         if site in chosen
         for satellite in near
     }
-    disorder: list[Disorder | None] = [_without_ion(lattice, ion, chosen)]
+    rest = _without_ion(lattice, ion, chosen)
+    disorder: list[Disorder | None] = [rest if len(rest.occupants) > 1 or rest.satellites else None]
+    species = {i: site.specie for i, site in enumerate(host.structure)} | dict.fromkeys(chosen, ion)
+    if held := [occupant for occupant in rest.occupants if occupant is not None]:
+        species |= dict.fromkeys(rest.sites, held[0])
+    else:
+        gone |= set(rest.sites)
     closed = 0
     for other in host.disorder:
         if other is not lattice:
@@ -121,7 +151,7 @@ def _with_ions_placed(host: Host, lattice: Disorder, symbol: str, chosen: set[in
         host,
         structure=Structure(
             structure.lattice,
-            [ion if i in chosen else structure[i].specie for i in kept],
+            [species[i] for i in kept],
             structure.frac_coords[kept],
         ),
         disorder=tuple(
@@ -137,16 +167,14 @@ def _with_ions_placed(host: Host, lattice: Disorder, symbol: str, chosen: set[in
     )
 
 
-def _without_ion(lattice: Disorder, ion: Species, chosen: set[int]) -> Disorder | None:
-    """What is left of the sublattice of the ions; None if nothing of it is disordered."""
+def _without_ion(lattice: Disorder, ion: Species, chosen: set[int]) -> Disorder:
+    """The sublattice of the ions without them; one occupant may be left, or no site."""
     kept = [k for k, site in enumerate(lattice.sites) if site not in chosen]
     amounts = {
         occupant: fraction * len(lattice.sites)
         for occupant, fraction in zip(lattice.occupants, lattice.fractions, strict=True)
         if occupant != ion and fraction
     }
-    if not kept or (len(amounts) == 1 and not lattice.satellites):
-        return None
     return Disorder(
         sites=tuple(lattice.sites[k] for k in kept),
         occupants=tuple(amounts),

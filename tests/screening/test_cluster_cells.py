@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from pymatgen.core.composition import Composition
 
 from screening.candidate_settings import CandidateSettings, Family
 from screening.candidates import iterate_candidates
@@ -86,3 +87,57 @@ def test_two_ions_have_a_cell_for_each_distance():
 def test_what_cannot_be_replaced_is_left_out_with_its_reason():
     (left_out,) = survey((1, 1, 1)).left_out
     assert "li2ohcl-cubic" in left_out.reason
+
+
+def survey_of(**family):
+    return survey_candidates(CandidateSettings(families=(Family(**family),)))
+
+
+@pytest.mark.parametrize(
+    ("family", "formula"),
+    [
+        # one occupant of two is left, and it is not the first
+        (
+            {
+                "formula": "Na2.5Zr0.5Y0.5Cl6",
+                "prototype": "elpasolite",
+                "replace": {"group": {"Zr": 1}, "by": "Hf4+", "at": "Zr", "number": 2},
+                "max_orderings": 500,
+            },
+            "Na10 Y2 Hf2 Cl24",
+        ),
+        # vacancies alone are left
+        (
+            {
+                "formula": "KTaCl6",
+                "prototype": "k2ptcl6",
+                "replace": {"group": {"K": 1}, "by": "Na", "at": "K", "number": 3},
+            },
+            "Na3 K1 Ta4 Cl24",
+        ),
+    ],
+)
+def test_what_is_left_on_the_sublattice_of_the_ions(family, formula):
+    surveyed = survey_of(**family)
+    formulas = {
+        candidate.structure.composition.get_el_amt_dict() == Composition(formula).get_el_amt_dict()
+        for candidate in iterate_candidates(surveyed)
+    }
+    assert formulas == {True}
+
+
+def test_an_ion_that_the_host_holds_already():
+    (left_out,) = survey_of(
+        formula="Na2.5Zr0.5Y0.5Cl6",
+        prototype="elpasolite",
+        replace={"group": {"Na": 1, "Y": 1}, "by": "Zr", "at": "Y"},
+    ).left_out
+    assert "the host holds Zr already; choose another ion" in left_out.reason
+
+
+def test_places_without_room_are_passed_over_and_said_so():
+    """Some arrangements of four K in 4x2x1 cells shut more Li sites than can be vacant."""
+    surveyed = survey((4, 2, 1), 4, when_more="sample", max_orderings=2)
+    assert 2 < len(surveyed.counts) < 10
+    candidates = list(iterate_candidates(surveyed))
+    assert all(any("have no room" in n for n in c.origin.notes) for c in candidates)
