@@ -91,11 +91,9 @@ def candidate_blocks(survey: Survey) -> Iterator[CandidateBlock | tuple[Candidat
             yield merge_duplicates(map(itertools.chain.from_iterable, series))
 
 
-def _series(surveyed: SurveyedCell) -> tuple[int, str | None]:
-    """Equal for cells that have no crystal in common: the shapes that one entry goes through."""
-    if surveyed.cell.one_shape_of_all:
-        return id(surveyed.entry), surveyed.cell.host.name
-    return id(surveyed), None
+def _series(surveyed: SurveyedCell) -> int:
+    """Equal for cells that have no crystal in common: the shapes that one host goes through."""
+    return id(surveyed.cell.host if surveyed.cell.one_shape_of_all else surveyed)
 
 
 @dataclass(frozen=True)
@@ -159,6 +157,7 @@ class CandidateBlock(Sequence[Candidate]):
                 selection=counted.selection,
                 ewald_energy_eV=float(self.energies_eV[i]) if has_energies else None,
                 notes=cell.host.notes,
+                space=None if cell.one_shape_of_all else self.surveyed.label,
             ),
         )
 

@@ -15,9 +15,7 @@ from pymatgen.core.periodic_table import Element, Species
 
 from screening.errors import InvalidInput
 from screening.formulas import parse_ion, written
-from screening.hosts import Disorder, Host
-
-MAX_BOND_TO_HYDROGEN_A = 1.3
+from screening.hosts import MAX_OH_BOND_A, Disorder, Host
 
 
 def substitute_cluster(
@@ -191,7 +189,7 @@ class _Sublattices:
         if not one_each or len(set(map(len, bonded))) > 1 or amount != held:
             raise InvalidInput(
                 f"{self.host.name}: {written(amount)} H+ on {len(hydrogen)} sites are not one "
-                f"within {MAX_BOND_TO_HYDROGEN_A:g} Å of each of {written(held)} {species}; a "
+                f"within {MAX_OH_BOND_A:g} Å of each of {written(held)} {species}; a "
                 "group can be replaced only where each has its own"
             )
         contents: dict[Species | None, Fraction] = {species: held}  # what has satellites is first
@@ -208,9 +206,7 @@ class _Sublattices:
         )
         return tuple(
             tuple(
-                h
-                for h, distance_A in zip(hydrogen, row, strict=True)
-                if distance_A < MAX_BOND_TO_HYDROGEN_A
+                h for h, distance_A in zip(hydrogen, row, strict=True) if distance_A < MAX_OH_BOND_A
             )
             for row in distances_A.tolist()
         )

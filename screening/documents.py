@@ -80,6 +80,11 @@ class Origin(Document):
         "apart",
     )
     notes: tuple[str, ...] = ()
+    space: str | None = Field(
+        default=None,
+        description="the same for all orderings of one configuration space, over which thermal "
+        "averages can be taken; None where every shape of supercell is gone through",
+    )
 
 
 class CandidateInfo(Document):

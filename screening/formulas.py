@@ -20,7 +20,7 @@ from screening.errors import InvalidInput
 
 ROUNDING = Fraction(1, 2000)  # 0.333 is read as 1/3
 _EXACT_DENOMINATOR = 100  # 0.17 is 17/100
-_LARGEST_DENOMINATOR = 1000
+_LARGEST_DENOMINATOR = 48  # of a rounded fraction
 
 _PLAIN = str.maketrans(
     "₀₁₂₃₄₅₆₇₈₉₊₋₌ₓ₍₎−–’′ʹ", "0123456789+-=x()--'''"
@@ -196,8 +196,8 @@ def exact_fraction(value: float) -> Fraction:
     """The fraction that a decimal number means.
 
     A decimal that is 1 over anything, or has a denominator of at most 100, is what it is. Others
-    are the simplest fraction within one unit of the last digit, 1/2000 and 1 % (0.333 is 1/3,
-    0.6667 is 2/3), or what they are where that has no denominator up to 1000.
+    are the simplest fraction within one unit of the last digit, 1/2000 and 1 %, if that has a
+    denominator up to 48 (0.333 is 1/3, 0.6667 is 2/3), and else what they are (0.165 is 33/200).
     """
     exact = Fraction(repr(value))
     if exact.denominator <= _EXACT_DENOMINATOR or exact.numerator == 1:

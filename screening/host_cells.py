@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -92,15 +93,17 @@ class HostCell:
                 what = "vacancies" if occupant is None else occupant.symbol
                 raise InvalidInput(
                     f"{self.host.name}: {float(amount):.4g} {what} on {n_sites} "
-                    f"sites; needed: a whole number, which {n} times as many cells give, or an "
-                    f"occupancy of {self._nearest_fractions(amount, n_sites)}"
+                    f"site{'' if n_sites == 1 else 's'}; needed: a whole number, which {n} times "
+                    f"as many cells give{self._nearest_fractions(amount, n_sites)}"
                 )
         return tuple(int(amount) for amount in amounts)
 
     @staticmethod
-    def _nearest_fractions(amount: Any, n_sites: int) -> str:
-        near = {math.floor(amount), math.ceil(amount)}
-        return " or ".join(f"{n}/{n_sites}" for n in sorted(near))
+    def _nearest_fractions(amount: Fraction, n_sites: int) -> str:
+        """The occupancies next to one that does not fit, where these are still partial."""
+        near = {math.floor(amount), math.ceil(amount)} - {0, n_sites}
+        parts = " or ".join(f"{n}/{n_sites}" for n in sorted(near))
+        return f", or an occupancy of {parts}" if parts else ""
 
     def _nearest(
         self, disorder: Disorder, sites: NDArray[np.intp], satellites: NDArray[np.intp]
@@ -209,7 +212,7 @@ class HostCell:
         for i, species in self._fixed:
             fixed[i] = species.oxi_state or 0
         n_occupants = max(map(len, self._contents))
-        table = np.zeros((len(self.sites), n_occupants), dtype=np.int8)
+        table = np.zeros((len(self.sites), n_occupants), dtype=np.float32)
         for place, contents in enumerate(self._contents):
             table[place, : len(contents)] = [0 if s is None else s.oxi_state or 0 for s in contents]
         charges = table[np.arange(len(self.sites)), orderings.occupants]

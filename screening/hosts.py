@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,10 +17,13 @@ from screening.compositions import (
     usual_oxidation_states,
 )
 from screening.errors import InvalidInput
-from screening.formulas import Amount, exact_fraction, written
+from screening.formulas import ROUNDING, Amount, exact_fraction, written
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import PeriodicSite, Structure
+
+ALKALI_METALS = ("Li", "Na", "K")
+MAX_OH_BOND_A = 1.3
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def file_host(
         raise InvalidInput(
             f"{name}: no {mobile_ion}, the mobile ion, on any site; the file holds {found}"
         )
-    charged, notes = _charged(name, amounts, oxidation_states or {})
+    n_sites = Counter(species for share in shares for species in share)
+    charged, notes = _charged(name, amounts, n_sites, oxidation_states or {})
     sublattices: dict[tuple[tuple[Species, Fraction], ...], list[int]] = defaultdict(list)
     ordered = structure.copy()
     for i, share in enumerate(shares):
@@ -149,20 +153,26 @@ def _shares(name: str, i: int, site: PeriodicSite) -> dict[Species, Fraction]:
     """Exact amounts of the species on a site; their charge is 0 where the file gives none."""
     shares: dict[Species, Fraction] = defaultdict(Fraction)
     for species, amount in site.species.items():
-        if not hasattr(species, "oxi_state") and not getattr(species, "Z", 0):
+        if not getattr(species, "Z", 0):
             raise InvalidInput(f"{name}: site {i + 1} holds {species}, which is no element")
         charge = getattr(species, "oxi_state", None) or 0
         shares[Species(species.symbol, charge)] += exact_fraction(amount)
+    if len(shares) > 1 and abs(site.species.num_atoms - 1) < ROUNDING:  # .333 + .333 + .334
+        most = max(shares, key=lambda species: shares[species])
+        shares[most] += 1 - sum(shares.values())
     if sum(shares.values()) > 1:
         raise InvalidInput(
             f"{name}: site {i + 1} holds {site.species_string}, "
-            f"{float(sum(shares.values())):.4g} atoms; needed: at most 1"
+            f"{float(sum(shares.values())):.6g} atoms; needed: at most 1"
         )
     return dict(shares)
 
 
 def _charged(
-    name: str, amounts: Mapping[Species, Fraction], states: Mapping[str, Sequence[int]]
+    name: str,
+    amounts: Mapping[Species, Fraction],
+    n_sites: Mapping[Species, int],
+    states: Mapping[str, Sequence[int]],
 ) -> tuple[dict[Species, Species], tuple[str, ...]]:
     """Every species with its charge, and a note where none is neutral.
 
@@ -175,7 +185,7 @@ def _charged(
         if total:
             raise InvalidInput(
                 f"{name}: the charges of the file sum to {float(total):+.4g} a cell"
-                f"{_neutral_occupancy(amounts, total)}"
+                f"{_neutral_occupancy(amounts, n_sites, total)}"
             )
         return {species: species for species in amounts}, ()
     parts = [
@@ -202,12 +212,16 @@ def _charged(
     return {s: Species(s.symbol, 0) for s in amounts}, (note,)
 
 
-def _neutral_occupancy(amounts: Mapping[Species, Fraction], total: Fraction) -> str:
-    """The amount of a mobile ion that would balance the charge."""
+def _neutral_occupancy(
+    amounts: Mapping[Species, Fraction], n_sites: Mapping[Species, int], total: Fraction
+) -> str:
+    """The occupancy by a mobile ion that would balance the charge, if its sites can have it."""
     for species, n in amounts.items():
-        if species.symbol in ("Li", "Na", "K") and n > total:
+        needed = n - total / Fraction(species.oxi_state or 1)
+        if species.symbol in ALKALI_METALS and 0 < needed <= n_sites[species]:
             return (
-                f"; needed: 0, which {written(n - total)} instead of {written(n)} {species.symbol} "
-                "would give"
+                f"; needed: 0, which {written(needed)} instead of {written(n)} {species.symbol} on "
+                f"its {n_sites[species]} sites would give, an occupancy of "
+                f"{needed / n_sites[species]}"
             )
     return "; needed: 0"

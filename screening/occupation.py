@@ -16,18 +16,15 @@ from pymatgen.core.periodic_table import Species
 
 from screening.errors import InvalidInput
 from screening.formulas import ion_formula, written
-from screening.hosts import Disorder, Host
+from screening.hosts import ALKALI_METALS, MAX_OH_BOND_A, Disorder, Host
 from screening.prototypes.library import Prototype, Role
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
-ALKALI_METALS = ("Li", "Na", "K")
-
 Ions = dict[Species, Fraction]  # with their numbers, in the order in which a site lists them
 Group = tuple[list[int], Ions]  # orbits that are one sublattice, and the ions on them
 
-_LONGEST_OH_A = 1.3
 _EQUAL_DISTANCE_A = 0.1
 
 
@@ -226,9 +223,9 @@ def _satellites(
     """The equally near hydrogen sites around each oxygen; nothing where that is one each."""
     around = []
     for distances_A in structure.distance_matrix[list(oxygens)][:, hydrogens]:
-        reach_A = min(_LONGEST_OH_A, distances_A.min() + _EQUAL_DISTANCE_A)
+        reach_A = min(MAX_OH_BOND_A, distances_A.min() + _EQUAL_DISTANCE_A)
         around.append(tuple(hydrogens[j] for j in (distances_A <= reach_A).nonzero()[0]))
     counts = {len(near) for near in around}
     if len(counts) > 1 or counts == {0}:
-        raise InvalidInput(f"hydrogen sites within {_LONGEST_OH_A} Å of oxygen: {sorted(counts)}")
+        raise InvalidInput(f"hydrogen sites within {MAX_OH_BOND_A} Å of oxygen: {sorted(counts)}")
     return () if counts == {1} else tuple(around)

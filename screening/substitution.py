@@ -28,8 +28,8 @@ from screening.compositions import (
 )
 from screening.errors import InvalidInput, ScreeningError
 from screening.formulas import Amount, parse_ion
-from screening.hosts import Disorder, Host, file_host
-from screening.occupation import ALKALI_METALS, most_mobile_ion
+from screening.hosts import ALKALI_METALS, Disorder, Host, file_host
+from screening.occupation import most_mobile_ion
 from screening.prototypes.library import ionic_radius
 
 if TYPE_CHECKING:

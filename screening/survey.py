@@ -26,7 +26,7 @@ from screening.documents import Count, Document
 from screening.errors import InvalidInput, ScreeningError
 from screening.families import family_hosts
 from screening.hosts import Host, file_host
-from screening.ordering_settings import SupercellsUpTo
+from screening.ordering_settings import SupercellsUpTo, n_cells
 from screening.substitution import substituted_hosts
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Entry = Family | StructureFile | Substitution
 
-MAX_COMPARED_BY_ENERGY = 50_000_000  # orderings; some minutes of work
+MAX_COMPARED_BY_ENERGY = 50_000_000  # orderings; minutes of work on one or two sublattices
 
 
 class CountedCell(Document):
@@ -163,8 +163,7 @@ def _cells(entry: Entry, host: Host) -> Iterator[HostCell]:
     size = entry.supercell
     if not isinstance(size, SupercellsUpTo):
         matrix = np.array(size)
-        n_cells = round(np.linalg.det(matrix) if matrix.ndim == 2 else matrix.prod())
-        label = "x".join(map(str, matrix.tolist())) if matrix.ndim == 1 else f"{n_cells}-cells"
+        label = f"{n_cells(size)}-cells" if matrix.ndim == 2 else "x".join(map(str, size))
         yield from cells(parent.supercell(matrix), label)
         return
     if not host.disorder and clusters is None:

@@ -70,6 +70,7 @@ class OrderingEnsemble:
     energy_above_lowest_eV_per_atom: float
     probability: float
     mean_energy_above_lowest_eV_per_atom: float
+    entropy_eV_per_K: float
 
 
 @dataclass(frozen=True)
@@ -243,40 +244,49 @@ class CampaignResults:
     def _ensemble(
         self, entry: dict[str, Any], entries: list[dict[str, Any]], temperature_K: float = 300.0
     ) -> OrderingEnsemble | None:
-        """None where fewer than two orderings have been relaxed, or not the one asked for."""
-        from screening.ensemble import boltzmann_weights, thermal_average
+        """None where fewer than two orderings have been relaxed, or not the one asked for.
 
-        def cell(of: dict[str, Any]) -> tuple[str, ...]:
-            info, origin = of["candidate"], of["candidate"]["origin"]
-            return info["formula"], info["mobile_ion"], origin["host"], origin["parent_formula"]
+        Orderings that were chosen for their energy leave those out that weigh least; a random
+        sample of a space needs no other weights.
+        """
+        from screening.ensemble import (
+            boltzmann_weights,
+            configurational_entropy_eV_per_K,
+            thermal_average,
+        )
 
-        alike = [other for other in entries if cell(other) == cell(entry)]
+        space = entry["candidate"]["origin"].get("space")
+        alike = [e for e in entries if space and e["candidate"]["origin"].get("space") == space]
         outputs = self._outputs(other["relax"]["uuid"] for other in alike)
-        relaxed = {
-            other["candidate"]["id"]: (found.energy_eV_per_atom, len(found.structure), degeneracy)
-            for other in alike
-            if (output := outputs.get(other["relax"]["uuid"]))
-            and (found := RelaxDocument(**_plain(output)).result)
-            and (degeneracy := int(other["candidate"]["origin"]["degeneracy"]))
-        }
+        relaxed: dict[str, tuple[float, int, int]] = {}
+        for other in alike:
+            document = _document(RelaxDocument, outputs.get(other["relax"]["uuid"]))
+            if document and (found := document.result):
+                degeneracy = int(other["candidate"]["origin"]["degeneracy"])
+                n_atoms = len(found.structure)
+                relaxed[other["candidate"]["id"]] = found.energy_eV_per_atom, n_atoms, degeneracy
         identifier = entry["candidate"]["id"]
         if len(relaxed) < 2 or identifier not in relaxed:
             return None
         lowest_eV = min(energy_eV for energy_eV, _, _ in relaxed.values())
         above_eV = [energy_eV - lowest_eV for energy_eV, _, _ in relaxed.values()]
+        degeneracies = [degeneracy for _, _, degeneracy in relaxed.values()]
         weights = boltzmann_weights(
             [e * n for e, (_, n, _) in zip(above_eV, relaxed.values(), strict=True)],
-            [degeneracy for _, _, degeneracy in relaxed.values()],
+            degeneracies,
             temperature_K,
         )
         own = list(relaxed).index(identifier)
+        origin = entry["candidate"]["origin"]
+        n_all = int(origin["n_configurations"]) if origin["selection"] == "sample" else None
         return OrderingEnsemble(
             temperature_K=temperature_K,
             n_relaxed=len(relaxed),
-            n_orderings=int(entry["candidate"]["origin"]["n_orderings"]),
+            n_orderings=int(origin["n_orderings"]),
             energy_above_lowest_eV_per_atom=above_eV[own],
             probability=float(weights[own]),
             mean_energy_above_lowest_eV_per_atom=float(thermal_average(above_eV, weights)),
+            entropy_eV_per_K=configurational_entropy_eV_per_K(weights, degeneracies, n_all),
         )
 
     def _jobs_of(self, entry: dict[str, Any]) -> list[JobView]:

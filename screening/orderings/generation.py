@@ -12,11 +12,15 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from screening.errors import InvalidInput
+
+MAX_TABLE_BYTES = 4 * 10**9
 _BLOCK = 64  # permutations compared at once, before it is asked whether one gave a smaller set
 
 
@@ -37,16 +41,28 @@ def distinct_sets(
 
     Yields:
         Membership, shape (n, n_sites), and the permutations that leave each set as it is, (n,).
+
+    Raises:
+        InvalidInput: the images of all sites would not fit into memory.
     """
     n_permutations, n_sites = permutations.shape
     if size == 0:
         yield np.zeros((1, n_sites), dtype=np.bool_), np.array([n_permutations])
         return
+    if size == 1:
+        yield from _orbits(permutations, max_rows)
+        return
     dtype, width = (np.uint32, 32) if n_sites <= 32 else (np.uint64, 64)
     n_words = -(-n_sites // width)
     n_padded = -(-n_permutations // _BLOCK) * _BLOCK
-    masks = _masks(permutations, n_words, width, n_padded).astype(dtype)
-    unit = _masks(np.arange(n_sites)[None], n_words, width, 1).astype(dtype).reshape(n_words, -1)
+    n_bytes = n_words * n_sites * n_padded * np.dtype(dtype).itemsize
+    if n_bytes > MAX_TABLE_BYTES:
+        raise InvalidInput(
+            f"{size} of {n_sites} sites under {n_permutations:,} symmetry operations would take "
+            f"{n_bytes / 1e9:.0f} GB to enumerate; choose a smaller supercell, or when_more: sample"
+        )
+    masks = _masks(permutations, dtype, width, n_padded)
+    unit = _masks(np.arange(n_sites, dtype=np.int32)[None], dtype, width, 1).reshape(n_words, -1)
     if groups is None:
         groups = np.arange(n_sites)
     chosen = np.full(size + 1, -1, dtype=np.int64)
@@ -62,9 +78,24 @@ def distinct_sets(
             yield members[:n], orders[:n]
 
 
+def _orbits(
+    permutations: NDArray[np.int32], max_rows: int
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """The same for single sites: the first of each orbit, which needs no search."""
+    here = np.arange(permutations.shape[1])
+    first = np.flatnonzero(permutations.min(axis=0) == here)
+    orders = np.count_nonzero(permutations[:, first] == first, axis=0)
+    for start in range(0, len(first), max_rows):
+        chosen = first[start : start + max_rows]
+        yield chosen[:, None] == here, orders[start : start + max_rows]
+
+
 def _masks(
-    permutations: NDArray[np.integer], n_words: int, width: int, n_padded: int
-) -> NDArray[np.uint64]:
+    permutations: NDArray[np.int32],
+    dtype: type[np.uint32] | type[np.uint64],
+    width: int,
+    n_padded: int,
+) -> NDArray[Any]:
     """The bit that each site is carried to, the first site highest.
 
     Returns:
@@ -72,11 +103,11 @@ def _masks(
         larger number (first word first) is lexicographically smaller. The padding is 0, which is
         never larger than a set nor the set itself.
     """
-    word, place = np.divmod(permutations.T, width)
-    bits = np.left_shift(np.uint64(1), (width - 1 - place).astype(np.uint64))
-    masks = np.zeros((n_words, permutations.shape[1], n_padded), dtype=np.uint64)
-    for w in range(n_words):
-        masks[w, :, : len(permutations)] = np.where(word == w, bits, np.uint64(0))
+    n_permutations, n_sites = permutations.shape
+    word, place = np.divmod(permutations.T, np.int32(width))
+    bits = np.left_shift(dtype(1), (width - 1 - place).astype(dtype))
+    masks = np.zeros((-(-n_sites // width), n_sites, n_padded), dtype=dtype)
+    masks[word, np.arange(n_sites)[:, None], np.arange(n_permutations)] = bits
     return masks.ravel()
 
 

@@ -21,6 +21,7 @@ from screening.errors import InvalidInput, UnusableStructure
 from screening.orderings.supercells import distinct_forms, normal_form
 
 SYMMETRY_TOLERANCE_A = 0.01
+MAX_PERMUTATION_NUMBERS = 2 * 10**8  # a cubic host with 3,000 sites; 0.8 GB
 _MATCH_A = 10 * SYMMETRY_TOLERANCE_A
 
 
@@ -208,7 +209,16 @@ class Supercell:
         Returns:
             Shape (n_permutations, n_sites): the distinct permutations; site i goes to row[i], both
             numbered by their place in `sites`.
+
+        Raises:
+            InvalidInput: there are too many to keep in memory.
         """
+        n_numbers = len(self.operations) * self.n_cells * len(sites)
+        if n_numbers > MAX_PERMUTATION_NUMBERS:
+            raise InvalidInput(
+                f"{len(sites):,} sites to be ordered under {len(self.operations) * self.n_cells:,} "
+                "symmetry operations are too many to keep in memory; choose a smaller supercell"
+            )
         images = self._images(sites, self.operations)
         # Every permutation is there as often as the identity is.
         n_alike = int((images == np.arange(images.shape[1])).all(axis=1).sum())

@@ -317,6 +317,27 @@ def test_other_ions_in_a_file():
     assert {c.origin.n_orderings for c in found.candidates} == {6}
 
 
+@pytest.mark.parametrize("supercell", [(1, 1, 1), {"max_cells": 1}])
+def test_substitutions_that_give_one_crystal_twice_are_one_candidate(supercell):
+    """K and Na on equivalent sites: exchanged they are what they were."""
+    structure = Structure(
+        Lattice.tetragonal(4, 8),
+        ["Na+", "K+", "Cl-", "Br-"],
+        [[0, 0, 0], [0, 0, 0.5], [0.5, 0.5, 0.25], [0.5, 0.5, 0.75]],
+    )
+    substitution = Substitution(
+        path="a.cif",
+        mobile_ion="K",
+        ions={"Na": ("Na", "K"), "K": ("K", "Na")},
+        supercell=supercell,
+    )
+    found = enumerate_candidates(
+        CandidateSettings(substitutions=(substitution,)), {"a.cif": structure}
+    ).candidates
+    mixed = [c for c in found if c.structure.composition.reduced_formula == "KNaBrCl"]
+    assert len(mixed) == 1
+
+
 @pytest.mark.parametrize(
     ("structure", "message"),
     [

@@ -63,14 +63,35 @@ def test_charges_of_the_user_that_do_not_balance():
         (pair("Na", "Cl"), r"a\.cif: no K, the mobile ion, on any site; the file holds Cl, Na"),
         (
             pair("K+", "O2-"),
-            r"charges of the file sum to -1 a cell; needed: 0, which 2 instead of 1",
+            r"charges of the file sum to -1 a cell; needed: 0$",
         ),
         (pair("K2+", "Cl-"), r"charges of the file sum to \+1 a cell"),
+        (
+            pair({"K+": 0.25}, {"Cl-": 0.5}),
+            r"sum to -0\.25 a cell; .* 0\.5 instead of 0\.25 K on its 1 sites .* occupancy of 1/2",
+        ),
     ],
 )
 def test_files_that_cannot_be_a_host(structure, message):
     with pytest.raises(InvalidInput, match=message):
         file_host("a.cif", structure, "K")
+
+
+@pytest.mark.parametrize(
+    ("site", "fractions"),
+    [
+        ({"Na": 0.333, "K": 0.333, "Li": 0.334}, {Fraction(1, 3)}),
+        (
+            {"Na": 0.335, "K": 0.165, "Li": 0.5},
+            {Fraction(67, 200), Fraction(33, 200), Fraction(1, 2)},
+        ),
+        ({"Na": 0.3333, "K": 0.6667}, {Fraction(1, 3), Fraction(2, 3)}),
+    ],
+)
+def test_rounded_occupancies_fill_the_site(site, fractions):
+    (disorder,) = file_host("a.cif", pair(site, "Cl"), "K").disorder
+    assert set(disorder.fractions) == fractions
+    assert sum(disorder.fractions) == 1
 
 
 def test_sites_of_equal_contents_are_one_sublattice_and_others_are_not():

@@ -294,7 +294,8 @@ def test_symbols_that_yaml_1_1_took_for_truth(campaign):
 
 def test_nothing_to_screen(message):
     assert message("name: a\ncandidates:\n  files: []\n", valid="").endswith(
-        "line 3, candidates.files: families, files and substitutions are all empty; name at least one of them"
+        "line 3, candidates.files: families, files and substitutions are all empty; "
+        "name at least one of them"
     )
 
 

@@ -168,6 +168,7 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
                 "degeneracies",
                 "thermal mean": f"{1000 * among.mean_energy_above_lowest_eV_per_atom:.2f} meV/atom "
                 "above the lowest",
+                "configurational entropy": f"{among.entropy_eV_per_K:.3g} eV/K a cell",
             },
         )
     if view.row.rejection:

@@ -22,8 +22,11 @@ from configuration_oracles import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.structure import Structure
 
-from screening.errors import UnusableStructure
+from screening.errors import InvalidInput, UnusableStructure
+from screening.orderings.parent import Parent
 from screening.orderings.space import ConfigurationSpace, Sublattice
 
 
@@ -309,3 +312,23 @@ def test_permutations_that_form_no_group(act):
 def test_amounts_fill_the_sublattice(amounts):
     with pytest.raises(ValueError, match="do not sum to 4 sites"):
         ConfigurationSpace(ring(4), [Sublattice(np.arange(4), amounts, None)])
+
+
+def test_one_of_many_sites_needs_no_table():
+    """A cube of 512 sites turned and shifted onto itself: all are one, at once."""
+    parent = Parent.from_structure(Structure(Lattice.cubic(4), ["K"], [[0, 0, 0]]))
+    permutations = parent.supercell((8, 8, 8)).permutations(np.arange(512))
+    space = ConfigurationSpace(permutations, [Sublattice(np.arange(512), (511, 1), None)])
+    found = space.enumerate()
+    assert found.degeneracies.tolist() == [512]
+    assert space.n_orderings == 1
+
+
+def test_what_would_not_fit_into_memory_is_refused():
+    parent = Parent.from_structure(Structure(Lattice.cubic(4), ["K"], [[0, 0, 0]]))
+    permutations = parent.supercell((10, 10, 10)).permutations(np.arange(1000))
+    space = ConfigurationSpace(permutations, [Sublattice(np.arange(1000), (998, 2), None)])
+    with pytest.raises(InvalidInput, match=r"48,000 symmetry operations would take 6 GB"):
+        space.enumerate()
+    with pytest.raises(InvalidInput, match=r"8,000 sites .* under 384,000 .* too many to keep"):
+        parent.supercell((20, 20, 20)).permutations(np.arange(8000))
