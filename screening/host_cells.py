@@ -20,24 +20,53 @@ from screening.errors import InvalidInput
 from screening.hosts import Disorder, Host
 from screening.orderings.crystals import distinct_crystals, n_without_repeats, without_repeats
 from screening.orderings.electrostatics import Electrostatics
-from screening.orderings.parent import Parent, Supercell
+from screening.orderings.parent import (
+    SYMMETRY_TOLERANCE_A,
+    Parent,
+    Supercell,
+    space_group_number,
+)
 from screening.orderings.space import ConfigurationSpace, Orderings, Sublattice
+
+COARSE_TOLERANCE_A = 0.1
 
 
 def host_parent(host: Host) -> Parent:
     """The symmetry of a host with nothing chosen yet; none where there is nothing to choose."""
     if not host.disorder:
         return Parent.without_symmetry(host.structure)
-    kinds: dict[Any, int] = {}
+    return Parent.from_structure(host.structure, _kinds(host))
+
+
+def note_on_symmetry(host: Host) -> str | None:
+    """What to tell of a host that is more symmetric within a coarser tolerance, if it is."""
+    from pymatgen.symmetry.groups import SpaceGroup
+
+    if not host.disorder:
+        return None
+    kinds = _kinds(host)
+    fine = space_group_number(host.structure, kinds)
+    coarse = space_group_number(host.structure, kinds, COARSE_TOLERANCE_A)
+    if fine == coarse or fine is None or coarse is None:
+        return None
+    names = [SpaceGroup.from_int_number(number).symbol for number in (fine, coarse)]
+    return (
+        f"{host.name}: {names[0]} within {SYMMETRY_TOLERANCE_A} Å, {names[1]} within "
+        f"{COARSE_TOLERANCE_A} Å; if that is rounding in the file, symmetrise it: there are then "
+        "fewer distinct orderings"
+    )
+
+
+def _kinds(host: Host) -> list[int]:
+    """Sites that symmetry may exchange have the same number."""
+    kinds: dict[str, int] = {}
     labels = [str(site.specie) for site in host.structure]
     for number, disorder in enumerate(host.disorder):
         for i in disorder.sites:
             labels[i] = f"sublattice {number}"
         for i in (i for near in disorder.satellites for i in near):
             labels[i] = f"satellites {number}"
-    return Parent.from_structure(
-        host.structure, [kinds.setdefault(label, len(kinds)) for label in labels]
-    )
+    return [kinds.setdefault(label, len(kinds)) for label in labels]
 
 
 class HostCell:

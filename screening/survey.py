@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
@@ -129,6 +129,8 @@ def survey_candidates(
 
 def _hosts(entry: Entry, structures: Mapping[str, Structure]) -> tuple[list[Host], list[LeftOut]]:
     """What an entry of the settings describes, and what it leaves out."""
+    from screening.host_cells import note_on_symmetry
+
     if isinstance(entry, Family):
         return family_hosts(entry)
     try:
@@ -137,7 +139,9 @@ def _hosts(entry: Entry, structures: Mapping[str, Structure]) -> tuple[list[Host
         structure = structures[entry.path]
         if isinstance(entry, Substitution):
             return substituted_hosts(entry, structure)
-        return [file_host(entry.path, structure, entry.mobile_ion, entry.oxidation_states)], []
+        host = file_host(entry.path, structure, entry.mobile_ion, entry.oxidation_states)
+        note = note_on_symmetry(host)
+        return [replace(host, notes=(*host.notes, note)) if note else host], []
     except ScreeningError as error:
         return [], [LeftOut(formula=entry.path, reason=str(error))]
 

@@ -68,17 +68,20 @@ def read_structures(config: CampaignConfig, config_path: Path) -> dict[str, Stru
     Raises:
         ConfigError: with the line of every file that is missing or holds no structure.
     """
-    from pymatgen.core.structure import Structure
+    from workflows.structure_files import read_structure
 
     structures, unread = {}, {}
     candidates = config.candidates
     named = [("files", i, file.path) for i, file in enumerate(candidates.files)]
     named += [("substitutions", i, s.path) for i, s in enumerate(candidates.substitutions)]
     for key, i, path in named:
+        file = config_path.parent / path
         try:
-            structures[path] = Structure.from_file(config_path.parent / path)
-        except Exception as error:  # pymatgen's parsers raise whatever they stumble over
-            unread["candidates", key, i, "path"] = f'found "{path}"; {_reason(error)}'
+            structures[path] = read_structure(file)
+        except InvalidInput as error:
+            hint = "" if file.exists() else "; paths are relative to the campaign file"
+            reason = str(error).removeprefix(f"{file}: ")
+            unread["candidates", key, i, "path"] = f'found "{path}"; {reason}{hint}'
     if unread:
         source, _ = read_yaml(config_path)
         raise ConfigError(config_path, [source.at(at).problem(why) for at, why in unread.items()])
@@ -113,12 +116,6 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
         raise ConfigError(config_path, [problem]) from error
     stability = config.stability.model_copy(update={"references": str(path)})
     return config.model_copy(update={"stability": stability})
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror.lower()}; paths are relative to the campaign file"
-    return f"cannot be read as a structure: {error or type(error).__name__}"
 
 
 def _problem(detail: ErrorDetails, source: Source) -> Problem:

@@ -251,6 +251,19 @@ class Supercell:
         return images.reshape(-1, len(chosen))
 
 
+def space_group_number(
+    structure: Structure, kinds: Sequence[int], tolerance_A: float = SYMMETRY_TOLERANCE_A
+) -> int | None:
+    """Number of the space group in International Tables; None where none is found."""
+    from moyopy import Cell, MoyoDataset
+
+    try:
+        cell = Cell(structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), list(kinds))
+        return int(MoyoDataset(cell, symprec=tolerance_A).number)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
 class _Operations(NamedTuple):
     """Rotations, shape (n, 3, 3), and translations, (n, 3), on fractional coordinates."""
 

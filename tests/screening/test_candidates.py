@@ -287,6 +287,18 @@ def test_too_many_orderings_of_a_file():
         enumerate_file(half_filled(), max_orderings=5)
 
 
+def test_symmetry_that_rounding_has_cost_is_said():
+    """Thirds with three digits in a large cell: a file as papers print them."""
+    structure = half_filled().copy()
+    structure.translate_sites([5], [0.0024, 0, 0])
+    (counted,) = survey_candidates(
+        CandidateSettings(files=(StructureFile(path="a.cif", mobile_ion="K"),)),
+        {"a.cif": structure},
+    ).cells
+    assert counted.counted.n_orderings > 6
+    assert any("Fm-3m within 0.1 Å; if that is rounding" in n for n in counted.cell.host.notes)
+
+
 def test_several_occupancies_of_a_file():
     """Two K of four on one sublattice and one of four on another, each a sublattice of its own."""
     structure = rock_salt(a={"K": 0.5}, b={"K": 0.25}, c="Cl")

@@ -463,7 +463,7 @@ def test_structures_that_cannot_be_read(tmp_path, campaign):
     path = campaign("", valid=FILES)
     with pytest.raises(ConfigError) as caught:
         read_structures(load_campaign(path), path)
-    relative = "no such file or directory; paths are relative to the campaign file"
+    relative = "no such file; paths are relative to the campaign file"
     lines = str(caught.value).splitlines()
     assert lines[0] == f"{path}: 4 problems"
     assert lines[1:3] == [

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from screening.survey import Survey
 
 MAX_MADE = 5_000_000  # orderings, where nothing is written to a folder
-MAX_SITES = 2048  # to be ordered, in the supercell of one structure
 MAX_WRITTEN = 1_000_000_000
 _NO_LIMIT = 10**4000
 _N_SHOWN = 20
@@ -141,8 +140,7 @@ def _parent(
     """One structure as if it were a campaign.
 
     Raises:
-        InvalidInput: it cannot be read, holds nothing that could move, or the supercell is none or
-            too large.
+        InvalidInput: it cannot be read, holds nothing that could move, or the supercell is none.
     """
     from screening.candidate_settings import CandidateSettings, StructureFile
     from workflows.structure_files import mobile_ion_of, read_structure
@@ -151,14 +149,6 @@ def _parent(
         found = " ".join(map(str, supercell))
         raise InvalidInput(f"--supercell is {found}; needed: three whole numbers, each at least 1")
     structure = read_structure(path)
-    n_cells = supercell[0] * supercell[1] * supercell[2]
-    n_sites = n_cells * sum(not site.is_ordered for site in structure)
-    if n_sites > MAX_SITES:
-        raise InvalidInput(
-            f"{path}: {n_sites:,} partly filled sites in supercell "
-            f"{'x'.join(map(str, supercell))}; at most {MAX_SITES:,} can be counted; choose a "
-            "smaller one"
-        )
     file = StructureFile(
         path=path.name,
         mobile_ion=mobile_ion_of(path, structure),
