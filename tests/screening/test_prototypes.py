@@ -251,6 +251,34 @@ def test_starting_volumes_are_near_measured_ones(name, species, volume_A3):
     assert structure.volume == pytest.approx(volume_A3, rel=0.10)
 
 
+@pytest.mark.parametrize(
+    ("name", "mobile", "n_around"), [("natacl6", "Na", 6), ("ktacl6-c2c", "K", 8)]
+)
+def test_models_of_amx6_hold_octahedra_that_share_nothing(name, mobile, n_around):
+    structure = load_prototype(name).own_structure()
+
+    def around(center, species, up_to_A):
+        return [
+            site.nn_distance
+            for site in structure.get_neighbors(center, up_to_A)
+            if site.specie.symbol == species
+        ]
+
+    radii_A = {ion: ionic_radius(Species(ion, 1)) for ion in ("Na", "K")}
+    for site in structure:
+        match site.specie.symbol:
+            case "Ta":
+                cubic_A = 0.239 * 9.894  # of cubic KTaCl6, see k2ptcl6
+                assert around(site, "Cl", 2.8) == pytest.approx([cubic_A] * 6, abs=0.1)
+            case "Cl":
+                assert len(around(site, "Ta", 2.8)) == 1
+            case _:
+                contact_A = radii_A[mobile] + ionic_radius(Species("Cl", -1))
+                bonds_A = around(site, "Cl", 1.2 * contact_A)
+                assert len(bonds_A) == n_around
+                assert min(bonds_A) > 0.9 * contact_A
+
+
 def test_shared_sites_hold_the_rest_of_the_mobile_ions():
     prototype = load_prototype("ucl3")
     framework, mobile = prototype.own_contents()[:2]
