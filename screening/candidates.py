@@ -22,7 +22,6 @@ from screening.survey import Survey, SurveyedCell, survey_candidates
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
-    from screening.host_cells import HostCell
 
 MAX_NUMBERED_BY_ENERGY = 100_000  # more orderings of a cell are numbered as they are made
 _EQUAL_ENERGY_EV = 1e-6  # per cell; sums for equivalent orderings differ by 1e-12
@@ -106,6 +105,7 @@ class CandidateBlock(Sequence[Candidate]):
         energies_eV: shape (n_orderings,), Ewald energies per cell; 0 where there are none.
         first: number of the first.
         n_orderings: distinct ones that there are of the composition in the supercell.
+        notes: on how they were chosen.
     """
 
     surveyed: SurveyedCell
@@ -113,6 +113,7 @@ class CandidateBlock(Sequence[Candidate]):
     energies_eV: NDArray[np.float64]
     first: int
     n_orderings: int
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.orderings)
@@ -156,7 +157,7 @@ class CandidateBlock(Sequence[Candidate]):
                 n_configurations=counted.n_configurations,
                 selection=counted.selection,
                 ewald_energy_eV=float(self.energies_eV[i]) if has_energies else None,
-                notes=cell.host.notes,
+                notes=(*cell.host.notes, *self.notes),
                 space=None if cell.one_shape_of_all else self.surveyed.label,
             ),
         )
@@ -166,44 +167,67 @@ def cell_blocks(surveyed: SurveyedCell) -> Iterator[CandidateBlock]:
     """The candidates of one composition in one supercell; see `iterate_candidates`."""
     counted = surveyed.counted
     first = 1
-    for orderings, energies_eV in _chosen(surveyed):
+    for orderings, energies_eV, n_tied in _chosen(surveyed):
         n_orderings = counted.n_orderings
         if n_orderings <= counted.n_kept <= MAX_NUMBERED_BY_ENERGY:
             n_orderings = len(orderings)  # all of them; some may have been one crystal
-        yield CandidateBlock(surveyed, orderings, energies_eV, first, n_orderings)
+        tied = f"{n_tied:,} more orderings have the Ewald energy of the last kept; drawn at random"
+        notes = (tied,) if n_tied else ()
+        yield CandidateBlock(surveyed, orderings, energies_eV, first, n_orderings, notes)
         first += len(orderings)
 
 
-def _chosen(surveyed: SurveyedCell) -> Iterator[tuple[Orderings, NDArray[np.float64]]]:
-    """The orderings that the settings keep, with their Ewald energies in eV per cell, in blocks."""
+def _chosen(surveyed: SurveyedCell) -> Iterator[tuple[Orderings, NDArray[np.float64], int]]:
+    """The orderings that the settings keep, in blocks; see `_lowest`."""
     cell, counted = surveyed.cell, surveyed.counted
     if counted.selection == "sample":
         blocks = cell.sample(counted.n_kept, surveyed.entry.seed)
     else:
         blocks = cell.crystals()
     if counted.n_kept > MAX_NUMBERED_BY_ENERGY and counted.selection != "lowest_ewald":
-        yield from ((block, cell.ewald_energies_eV(block)) for block in blocks)
+        yield from ((block, cell.ewald_energies_eV(block), 0) for block in blocks)
     else:
-        yield _lowest(cell, blocks, counted.n_kept)
+        yield _lowest(surveyed, blocks)
 
 
 def _lowest(
-    cell: HostCell, blocks: Iterable[Orderings], n: int
-) -> tuple[Orderings, NDArray[np.float64]]:
-    """The n of lowest energy, rising; no more than these and a block are held at once."""
-    best, best_eV = Orderings.none(len(cell.sites)), np.empty(0)
+    surveyed: SurveyedCell, blocks: Iterable[Orderings]
+) -> tuple[Orderings, NDArray[np.float64], int]:
+    """The orderings of lowest energy that are kept, rising.
+
+    No more than these and a block are held at once. Which are kept of those with the energy of the
+    last is decided at random, by the seed of the settings.
+
+    Returns:
+        Orderings, their energies in eV per cell, and how many more have the energy of the last.
+    """
+    cell, n = surveyed.cell, surveyed.counted.n_kept
+    rng = np.random.default_rng(surveyed.entry.seed)
+    best, best_eV, lots = Orderings.none(len(cell.sites)), np.empty(0), np.empty(0)
+    last_eV, n_tied = np.inf, 0
     for block in blocks:
         best = Orderings.joined([best, block])
         energies_eV = np.concatenate([best_eV, cell.ewald_energies_eV(block)])
-        kept = _by_energy(energies_eV)[:n]
-        best, best_eV = best[kept], energies_eV[kept]
-    return best, best_eV
+        lots = np.concatenate([lots, rng.random(len(block))])
+        order = _by_energy(energies_eV, lots if len(best) > n else None)
+        kept, dropped = order[:n], order[n:]
+        if len(dropped):
+            if energies_eV[kept[-1]] < last_eV - _EQUAL_ENERGY_EV:
+                last_eV, n_tied = energies_eV[kept[-1]], 0
+            n_tied += int(np.sum(energies_eV[dropped] <= last_eV + _EQUAL_ENERGY_EV))
+        best, best_eV, lots = best[kept], energies_eV[kept], lots[kept]
+    return best, best_eV, n_tied
 
 
-def _by_energy(energies_eV: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices by rising energy; energies that differ by rounding alone keep their order."""
+def _by_energy(
+    energies_eV: NDArray[np.float64], lots: NDArray[np.float64] | None = None
+) -> NDArray[np.intp]:
+    """Indices by rising energy.
+
+    Energies that differ by rounding alone are in the order of their lots, else in that given.
+    """
     rising = np.argsort(energies_eV, kind="stable")
     steps_eV = np.diff(energies_eV[rising], prepend=energies_eV[rising[:1]])
     levels = np.empty(len(rising), dtype=np.intp)
     levels[rising] = np.cumsum(steps_eV > _EQUAL_ENERGY_EV)
-    return np.argsort(levels, kind="stable")
+    return np.argsort(levels, kind="stable") if lots is None else np.lexsort((lots, levels))

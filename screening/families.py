@@ -171,7 +171,9 @@ class _Series:
                 f"{written(max(sizes))} formula units are whole atoms, but not on each of the "
                 f"{len(host.disorder)} sublattices that share an element; choose a larger supercell"
             )
-        raise InvalidInput(why_not_whole(self.parts, x, sizes, self._limits, self._fits))
+        reason = why_not_whole(self.parts, x, sizes, self._limits, self._fits)
+        n_cells = (n_needed / self._units_per_cell(x)).numerator
+        raise InvalidInput(f"{reason}, such as supercell [1, 1, {n_cells}]")
 
     def _occupied(self, ions: Ions, x: Fraction) -> Host:
         units = self._units_per_cell(x)

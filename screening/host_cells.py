@@ -20,13 +20,9 @@ from screening.errors import InvalidInput
 from screening.hosts import Disorder, Host
 from screening.orderings.crystals import distinct_crystals, n_without_repeats, without_repeats
 from screening.orderings.electrostatics import Electrostatics
-from screening.orderings.parent import (
-    SYMMETRY_TOLERANCE_A,
-    Parent,
-    Supercell,
-    space_group_number,
-)
+from screening.orderings.parent import Parent, Supercell
 from screening.orderings.space import ConfigurationSpace, Orderings, Sublattice
+from screening.orderings.symmetry import SYMMETRY_TOLERANCE_A, space_group_number
 
 COARSE_TOLERANCE_A = 0.1
 
@@ -36,6 +32,12 @@ def host_parent(host: Host) -> Parent:
     if not host.disorder:
         return Parent.without_symmetry(host.structure)
     return Parent.from_structure(host.structure, _kinds(host))
+
+
+def primitive_cell(host: Host) -> HostCell:
+    """The smallest cell of a host in which nothing is to be ordered."""
+    parent = Parent.from_structure(host.structure, _kinds(host))
+    return HostCell(host, parent.distinct_supercells(1)[0], "1-1")
 
 
 def note_on_symmetry(host: Host) -> str | None:
@@ -279,6 +281,12 @@ class HostCell:
             self.supercell.rows.tobytes(),
             self.one_shape_of_all,
         )
+
+    @property
+    def vectors(self) -> tuple[tuple[float, ...], ...]:
+        """Of this cell, as multiples of the host's unit cell vectors."""
+        multiples = self.supercell.rows @ np.linalg.inv(self.supercell.parent.unit_cell)
+        return tuple(tuple(row) for row in (multiples.round(6) + 0.0).tolist())
 
     @property
     def n_atoms(self) -> int:

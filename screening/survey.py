@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import PurePath
@@ -47,6 +47,9 @@ class CountedCell(Document):
     mobile_ion: str
     host: str
     supercell: str = Field(description="2x1x1, or 4-2 for the second shape of 4 primitive cells")
+    vectors: tuple[tuple[float, ...], ...] = Field(
+        description="of the supercell, in those of the host's unit cell"
+    )
     n_atoms: int
     n_configurations: Count
     n_orderings: Count = Field(description="distinct under the symmetry of the supercell")
@@ -89,8 +92,13 @@ class Survey:
         Raises:
             InvalidInput: with every one that has.
         """
-        if problems := [problem for cell in self.cells if (problem := _too_many(cell))]:
+        if problems := self.problems():
             raise InvalidInput("\n".join(problems))
+
+    def problems(self) -> list[str]:
+        """Compositions with more orderings than their settings can deal with, and what to do."""
+        found = ((cell, _too_many(cell)) for cell in self.cells)
+        return list(_gathered([(cell, problem) for cell, problem in found if problem]))
 
 
 def survey_candidates(
@@ -111,7 +119,14 @@ def survey_candidates(
         for host in hosts:
             try:
                 for cell in _cells(entry, host):
-                    if (key := cell.identity) not in cells and cell.n_orderings:
+                    known = cells.get(key := cell.identity)
+                    if known and _choice(known.entry) != _choice(entry):
+                        raise InvalidInput(
+                            f"{host.name}: {_formula(host)} in supercell {cell.label} is there "
+                            "already, from an earlier block whose max_orderings, when_more and "
+                            "seed count; make them one block"
+                        )
+                    if not known and cell.n_orderings:
                         cells[key] = _surveyed(entry, cell, labels)
             except ScreeningError as error:  # a host that cannot be used does not stop the others
                 name = host.name if isinstance(entry, StructureFile) else _formula(host)
@@ -125,6 +140,11 @@ def survey_candidates(
             for formula, found in reasons.items()
         ),
     )
+
+
+def _choice(entry: Entry) -> tuple[int, str, int]:
+    """What an entry says of how many orderings are kept, and which."""
+    return entry.max_orderings, entry.when_more, entry.seed
 
 
 def _hosts(entry: Entry, structures: Mapping[str, Structure]) -> tuple[list[Host], list[LeftOut]]:
@@ -153,7 +173,11 @@ def _cells(entry: Entry, host: Host) -> Iterator[HostCell]:
         InvalidInput: none does.
     """
     from screening.cluster_cells import cells_with_clusters_replaced
-    from screening.host_cells import HostCell, host_parent  # compiled code, slow to load
+    from screening.host_cells import (  # compiled code, slow to load
+        HostCell,
+        host_parent,
+        primitive_cell,
+    )
 
     parent = host_parent(host)
     clusters = None if isinstance(entry, Substitution) else entry.replace
@@ -171,7 +195,7 @@ def _cells(entry: Entry, host: Host) -> Iterator[HostCell]:
         yield from cells(parent.supercell(matrix), label)
         return
     if not host.disorder and clusters is None:
-        yield HostCell(host, parent.supercell((1, 1, 1)), "1x1x1")
+        yield primitive_cell(host)
         return
     error: ScreeningError | None = None
     n_found = 0
@@ -206,6 +230,7 @@ def _surveyed(entry: Entry, cell: HostCell, labels: Counter[str]) -> SurveyedCel
             mobile_ion=cell.host.mobile_ion,
             host=cell.host.name,
             supercell=cell.label,
+            vectors=cell.vectors,
             n_atoms=cell.n_atoms,
             n_configurations=cell.n_configurations,
             n_orderings=n_orderings,
@@ -219,30 +244,39 @@ def _surveyed(entry: Entry, cell: HostCell, labels: Counter[str]) -> SurveyedCel
 
 def _too_many(surveyed: SurveyedCell) -> str | None:
     """What is wrong with the number of orderings, and what to do."""
-    counted, entry = surveyed.counted, surveyed.entry
-    n_orderings, n_max = counted.n_orderings, entry.max_orderings
-    if n_orderings <= n_max:
+    n_orderings, entry = surveyed.counted.n_orderings, surveyed.entry
+    if n_orderings <= entry.max_orderings:
         return None
-    found = (
-        f"{counted.host}: {counted.formula} has {n_orderings:,} distinct orderings in supercell "
-        f"{counted.supercell}"
-    )
     if entry.when_more == "error":
         return (
-            f"{found}, more than max_orderings={n_max:,}; choose a smaller supercell, raise "
+            f"more than max_orderings={entry.max_orderings:,}; choose smaller supercells, raise "
             "max_orderings, or set when_more to lowest_ewald or sample"
         )
     if entry.when_more == "lowest_ewald" and n_orderings > MAX_COMPARED_BY_ENERGY:
         return (
-            f"{found}; the energies of at most {MAX_COMPARED_BY_ENERGY:,} can be compared; set "
-            "when_more to sample, or choose a smaller supercell"
+            f"the energies of at most {MAX_COMPARED_BY_ENERGY:,} can be compared; set when_more to "
+            "sample, or choose smaller supercells"
         )
     if entry.when_more == "lowest_ewald" and not surveyed.cell.has_charges:
         return (
-            f"{found}, more than max_orderings={n_max:,}, and no charges to compare them by; set "
-            "oxidation_states, or when_more to sample"
+            f"more than max_orderings={entry.max_orderings:,}, and no charges to compare them by; "
+            "set oxidation_states, or when_more to sample"
         )
     return None
+
+
+def _gathered(problems: Sequence[tuple[SurveyedCell, str]]) -> Iterator[str]:
+    """One line for each composition in a host, however many supercells have its problem."""
+    alike: dict[tuple[str, str, str], list[CountedCell]] = defaultdict(list)
+    for surveyed, problem in problems:
+        counted = surveyed.counted
+        alike[counted.host, counted.formula, problem].append(counted)
+    for (host, formula, problem), cells in alike.items():
+        numbers = sorted(counted.n_orderings for counted in cells)
+        found, where = f"{numbers[0]:,}", f"supercell {cells[0].supercell}"
+        if len(cells) > 1:
+            found, where = f"{numbers[0]:,} to {numbers[-1]:,}", f"{len(cells)} supercells"
+        yield f"{host}: {formula} has {found} distinct orderings in {where}; {problem}"
 
 
 def _formula(host: Host) -> str:

@@ -42,7 +42,8 @@ def load_campaign(path: Path) -> CampaignConfig:
         config = CampaignConfig.model_validate_json(json.dumps(source.value), strict=True)
     except ValidationError as error:
         named = {problem.key for problem in problems}
-        found = (_problem(detail, source) for detail in error.errors(include_url=False))
+        details = error.errors(include_url=False)
+        found = (_problem(d, source) for d in details if not _follows_from_another(d, details))
         problems.extend(problem for problem in found if problem.key not in named)
     if problems:
         raise ConfigError(path, problems)
@@ -116,6 +117,14 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
         raise ConfigError(config_path, [problem]) from error
     stability = config.stability.model_copy(update={"references": str(path)})
     return config.model_copy(update={"stability": stability})
+
+
+def _follows_from_another(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Whether a list is too short only because entries of it are wrong."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in details
+    )
 
 
 def _problem(detail: ErrorDetails, source: Source) -> Problem:

@@ -6,11 +6,10 @@ numbers and the number of a site of the primitive cell, and an operation acts on
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +18,12 @@ from pymatgen.core.structure import Structure
 
 from screening.errors import InvalidInput, UnusableStructure
 from screening.orderings.supercells import distinct_forms, normal_form
+from screening.orderings.symmetry import (
+    SYMMETRY_TOLERANCE_A,
+    Operations,
+    space_group_operations,
+)
 
-SYMMETRY_TOLERANCE_A = 0.01
 MAX_PERMUTATION_NUMBERS = 2 * 10**8  # a cubic host with 3,000 sites; 0.8 GB
 _MATCH_A = 10 * SYMMETRY_TOLERANCE_A
 
@@ -66,17 +69,17 @@ class Parent:
             kinds = [names.index(name) for name in names]
         given = structure.lattice.matrix
         kinds = np.asarray(kinds, dtype=np.int64)
-        found = _symmetry(given, structure.frac_coords, kinds, structure.formula)
+        found = space_group_operations(given, structure.frac_coords, kinds, structure.formula)
         pure = np.all(found.rotations == np.eye(3), axis=(1, 2))
         unit_cell = _primitive_vectors(found.translations[pure], structure.formula)
         lattice = np.linalg.inv(unit_cell) @ given
         coords = structure.frac_coords @ unit_cell
         unit_site = _one_of_each(lattice, coords, kinds)
         if len(unit_site) * pure.sum() != len(structure):
-            raise _only_roughly(structure.formula)
+            raise _too_close(structure) or _only_roughly(structure.formula)
         coords, kinds = coords[unit_site], kinds[unit_site]
         if len(unit_site) < len(structure):
-            found = _symmetry(lattice, coords, kinds, structure.formula)
+            found = space_group_operations(lattice, coords, kinds, structure.formula)
             if len(np.unique(found.rotations, axis=0)) < len(found.rotations):
                 raise _only_roughly(structure.formula)
         images, shifts = _site_images(lattice, coords, kinds, found)
@@ -251,53 +254,6 @@ class Supercell:
         return images.reshape(-1, len(chosen))
 
 
-def space_group_number(
-    structure: Structure, kinds: Sequence[int], tolerance_A: float = SYMMETRY_TOLERANCE_A
-) -> int | None:
-    """Number of the space group in International Tables; None where none is found."""
-    from moyopy import Cell, MoyoDataset
-
-    try:
-        cell = Cell(structure.lattice.matrix.tolist(), structure.frac_coords.tolist(), list(kinds))
-        return int(MoyoDataset(cell, symprec=tolerance_A).number)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-
-
-class _Operations(NamedTuple):
-    """Rotations, shape (n, 3, 3), and translations, (n, 3), on fractional coordinates."""
-
-    rotations: NDArray[np.int64]
-    translations: NDArray[np.float64]
-
-
-def _symmetry(
-    lattice: NDArray[np.float64],
-    coords: NDArray[np.float64],
-    kinds: NDArray[np.int64],
-    formula: str,
-) -> _Operations:
-    """The operations of the space group that leave the cell's lattice as it is.
-
-    Raises:
-        UnusableStructure: there is none, not even the identity.
-    """
-    from moyopy import Cell, MoyoDataset
-
-    # It warns of operations that the given cell breaks; those of the primitive cell are asked next.
-    logging.getLogger("moyo").setLevel(logging.ERROR)
-
-    try:
-        cell = Cell(lattice.tolist(), coords.tolist(), kinds.tolist())
-        operations = MoyoDataset(cell, symprec=SYMMETRY_TOLERANCE_A).operations
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UnusableStructure(
-            f"no space group was found for {formula} within {SYMMETRY_TOLERANCE_A} Å ({error}); "
-            "look for atoms on top of each other"
-        ) from error
-    return _Operations(np.array(operations.rotations), np.array(operations.translations))
-
-
 def _primitive_vectors(translations: NDArray[np.float64], formula: str) -> NDArray[np.int64]:
     """Vectors of the given cell (rows) in those of the primitive one.
 
@@ -328,6 +284,20 @@ def _one_of_each(
     return np.array(first)
 
 
+def _too_close(structure: Structure) -> UnusableStructure | None:
+    """Atoms on top of each other, if that is why sites cannot be told apart."""
+    distances_A = structure.distance_matrix + np.diag([np.inf] * len(structure))
+    i, j = np.unravel_index(distances_A.argmin(), distances_A.shape)
+    if distances_A[i, j] > 2 * _MATCH_A:
+        return None
+    return UnusableStructure(
+        f"{structure[int(i)].species_string} (site {i + 1}) and "
+        f"{structure[int(j)].species_string} (site {j + 1}) of {structure.formula} are "
+        f"{distances_A[i, j]:.3f} Å apart; remove one of them, or make them one site that both "
+        "occupy in part"
+    )
+
+
 def _only_roughly(formula: str) -> UnusableStructure:
     return UnusableStructure(
         f"{formula} repeats itself within its cell, but only roughly; symmetrise it, or give its "
@@ -339,7 +309,7 @@ def _site_images(
     lattice: NDArray[np.float64],
     coords: NDArray[np.float64],
     kinds: NDArray[np.int64],
-    operations: _Operations,
+    operations: Operations,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where each operation carries each site: the site of the cell, and the lattice vector to it.
 

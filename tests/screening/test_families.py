@@ -316,7 +316,8 @@ def test_every_host_is_the_neutral_composition_that_was_asked_for(name, metals, 
             "elpasolite",
             {"x": [0.3]},
             r"^K2.3Zr0.7Y0.3Cl6: elpasolite: x = 0.3 puts 9.2 K into 4 formula units; the nearest "
-            r"x that work: 0.25 and 0.5; x = 0.3 needs a multiple of 10 formula units$",
+            r"x that work: 0.25 and 0.5; x = 0.3 needs a multiple of 10 formula units, such as "
+            r"supercell \[1, 1, 5\]$",
         ),
         ("Na0.75Sm1.75Cl6", "ucl3", {}, r"0.75 Na in 1 formula unit; it needs a multiple of 4"),
         (

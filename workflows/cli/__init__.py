@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from workflows.cli import common, config, doctor, results, run
+from workflows.cli import common, config, doctor, prototypes, results, run
 from workflows.cli import enumerate as enumeration
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ for _command in (
     results.export,
     config.validate,
     config.schema,
+    prototypes.prototypes,
     doctor.doctor,
 ):
     app.command()(_command)

@@ -71,10 +71,9 @@ def enumerate_candidates(
     document = _of_parent(survey) if is_parent else _of_campaign(survey)
     if not as_json:
         _print_survey(survey)
-    for note in dict.fromkeys(n for entry in survey.cells for n in entry.cell.host.notes):
-        typer.echo(f"note: {note}", err=True)
+    _print_notes(survey)
     if count_only:
-        for problem in _problems(survey):
+        for problem in survey.problems():
             typer.echo(problem, err=True)
     elif out:
         survey.check_limits()
@@ -99,7 +98,7 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
     survey = _survey(settings, structures)
     n_candidates = _n_kept(survey)
     n_temperatures = len(config.dynamics.temperatures_K)
-    problems = _problems(survey)
+    problems = survey.problems()
     folder = results_folder(campaign, config)
     if as_json:
         print_json(
@@ -113,6 +112,7 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
         )
     else:
         _print_survey(survey)
+        _print_notes(survey)
         for problem in problems:
             typer.echo(problem, err=True)
         if n_candidates and not problems:
@@ -124,6 +124,18 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
             )
     if problems or not n_candidates:
         raise typer.Exit(ExitCode.BAD_INPUT)
+
+
+def _print_notes(survey: Survey) -> None:
+    """What the makers of hosts want known, with the compositions it is about."""
+    about: dict[str, dict[str, None]] = {}
+    for entry in survey.cells:
+        for note in entry.cell.host.notes:
+            about.setdefault(note, {})[entry.counted.formula] = None
+    for note, formulas in about.items():
+        names = ", ".join(formulas) if len(formulas) < 4 else f"{len(formulas)} compositions"
+        where = f" on {names}" if len(survey.cells) > 1 else ""
+        typer.echo(f"note{where}: {note}", err=True)
 
 
 def _campaign(path: Path) -> tuple[CandidateSettings, Mapping[str, Structure]]:
@@ -176,15 +188,6 @@ def _n_kept(survey: Survey) -> int:
     return sum(entry.counted.n_kept for entry in survey.cells if not is_refused(entry))
 
 
-def _problems(survey: Survey) -> list[str]:
-    """Compositions of which there are more orderings than the settings allow."""
-    try:
-        survey.check_limits()
-    except InvalidInput as error:
-        return str(error).splitlines()
-    return []
-
-
 def _of_parent(survey: Survey) -> dict[str, Any]:
     (entry,) = survey.cells
     counted = entry.counted
@@ -209,7 +212,7 @@ def _of_campaign(survey: Survey) -> dict[str, Any]:
         "n_configurations": sum(counted.n_configurations for counted in survey.counts),
         "n_orderings": sum(counted.n_orderings for counted in survey.counts),
         "n_kept": _n_kept(survey),
-        "problems": _problems(survey),
+        "problems": survey.problems(),
     }
 
 

@@ -12,8 +12,8 @@ from screening.errors import MissingReference
 from workflows.cli import app, common
 
 COMMANDS = [
-    "doctor", "enumerate", "export", "failures", "plan", "rank", "run", "schema", "show", "status",
-    "validate",
+    "doctor", "enumerate", "export", "failures", "plan", "prototypes", "rank", "run", "schema",
+    "show", "status", "validate",
 ]  # fmt: skip
 HEAVY = {
     "ase", "atomate2", "chgnet", "jobflow", "maggma", "matplotlib", "numpy", "pandas",
