@@ -55,8 +55,12 @@ def choices(schema: Schema) -> list[Any]:
 
 def allowed(schema: Schema) -> str:
     """What a value may be, in words, e.g. `a number > 0 and <= 3000`."""
-    kinds = [_kind(branch) for branch in _branches(schema)]
-    return " or ".join(dict.fromkeys(kinds)) or "nothing"
+    kinds = list(dict.fromkeys(_kind(branch) for branch in _branches(schema)))
+    if len(kinds) > 1:
+        kinds = [
+            f"({kind})" if ", each" in kind or "with the keys" in kind else kind for kind in kinds
+        ]
+    return " or ".join(kinds) or "nothing"
 
 
 def _branches(schema: Schema) -> Iterator[Schema]:

@@ -249,7 +249,7 @@ def test_one_problem_is_named_with_line_key_and_what_is_allowed(message, text, l
             "supercell: [1, 2]",
             8,
             "candidates.families[0].supercell: found a list of 2; "
-            "allowed: a list of 3, each a whole number > 0 or ",
+            "allowed: (a list of 3, each a whole number > 0) or (",
         ),
         (
             "max_orderings: 6",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 10**12  # written out in full
 _LINE_EVERY_S = 15.0
-_SELECTIONS = {"all": "", "lowest_ewald": " by Ewald", "sample": " sampled"}
+_SELECTIONS = {"all": "", "lowest_ewald": " Ewald", "sample": " random"}
 
 
 def short(number: int) -> str:

@@ -339,7 +339,7 @@ def test_too_many_orderings_of_a_campaign(config, tmp_path):
         assert made.stderr == counted.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["demo.yaml"]
     config.write_text(text.replace("[2, 1, 1]\n", "[2, 1, 1]\n      when_more: sample\n"))
-    assert "100 sampled" in run("enumerate", config, "--count-only").stdout
+    assert "100 random" in run("enumerate", config, "--count-only").stdout
     assert as_json("enumerate", config)["n_candidates"] <= 200
 
 
