@@ -34,7 +34,10 @@ def validate(campaign: CampaignFile, as_json: Json = False) -> None:
         document = {"file": str(campaign), "valid": True, "problems": []}
         print_json({**document, "name": config.name, "results_dir": str(folder)})
     else:
-        typer.echo(f"{campaign}: valid; campaign {config.name}, results in {folder}")
+        typer.echo(
+            f"{campaign}: valid; campaign {config.name}, results in {folder}; "
+            "`halideflow plan` counts its candidates"
+        )
 
 
 def schema(

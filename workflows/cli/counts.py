@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -14,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
-from workflows.cli.tables import number
+from workflows.cli.tables import number, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,16 +23,8 @@ if TYPE_CHECKING:
     from screening.documents import CandidateInfo
     from screening.survey import Survey
 
-_LONGEST = 10**12  # written out in full
 _LINE_EVERY_S = 15.0
 _SELECTIONS = {"all": "", "lowest_ewald": " Ewald", "sample": " random"}
-
-
-def short(number: int) -> str:
-    """With thousands set apart, or `1.2e40`; of any size."""
-    if number < _LONGEST:
-        return f"{number:,}"
-    return f"{Decimal(number):.1e}".replace("e+", "e")
 
 
 def survey_report(survey: Survey) -> Iterator[RenderableType]:

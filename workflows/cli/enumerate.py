@@ -236,7 +236,8 @@ def _written(
     is_parent: bool,
 ) -> dict[str, Any]:
     """Write all candidates to a folder, or those that an earlier command left."""
-    from workflows.cli.counts import candidate_progress, short
+    from workflows.cli.counts import candidate_progress
+    from workflows.cli.tables import short
     from workflows.enumeration_files import settings_sha256, write_candidates
 
     if (n_kept := _n_kept(survey)) > MAX_WRITTEN:
@@ -286,7 +287,8 @@ def _made(survey: Survey, is_parent: bool, as_json: bool) -> dict[str, Any]:
         InvalidInput: there are more than MAX_MADE.
     """
     from screening.candidates import candidate_blocks
-    from workflows.cli.counts import candidate_progress, short
+    from workflows.cli.counts import candidate_progress
+    from workflows.cli.tables import short
     from workflows.enumeration_files import counted_cells, labelled_degeneracies
 
     survey.check_limits()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "–"
 _WIDE = 120
+_LONGEST = 10**12  # numbers below are written out in full
 _UNITS = {
     "_eV_per_atom": (1000, "meV"),
     "_V": (1, "V"),
@@ -66,6 +68,13 @@ def _outcome(row: RankedCandidate) -> str:
     if row.state != "done":
         return _state(row)
     return "\n".join(f"{d.temperature_K:g} K: {diffusivity(d)}" for d in row.diffusivity)
+
+
+def short(count: int) -> str:
+    """With thousands set apart, or `1.2e40`; of any size."""
+    if count < _LONGEST:
+        return f"{count:,}"
+    return f"{Decimal(count):.1e}".replace("e+", "e")
 
 
 def number(value: float | None, form: str) -> str:
@@ -151,8 +160,8 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
             "host": origin.host
             if origin.source == origin.host
             else f"{origin.host} ({origin.source})",
-            "ordering": f"{origin.ordering} of {origin.n_orderings:,} distinct, "
-            f"degeneracy {origin.degeneracy} of {origin.n_configurations:,}",
+            "ordering": f"{origin.ordering} of {short(origin.n_orderings)} distinct, "
+            f"degeneracy {origin.degeneracy} of {short(origin.n_configurations)}",
             "chosen by": "" if origin.selection == "all" else origin.selection,
             "also from": ", ".join(other.host for other in view.info.other_origins),
             "notes": "\n".join(origin.notes),
@@ -160,7 +169,7 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
     )
     if among := view.ensemble:
         yield _section(
-            f"among {among.n_relaxed} relaxed of {among.n_orderings:,} orderings",
+            f"among {among.n_relaxed} relaxed of {short(among.n_orderings)} orderings",
             {
                 "energy": f"{1000 * among.energy_above_lowest_eV_per_atom:.2f} meV/atom above the "
                 "lowest",

@@ -24,7 +24,8 @@ def test_a_valid_file(halideflow, valid):
     result = halideflow("validate", valid)
     assert result.exit_code == 0
     assert result.stdout == (
-        f"{valid}: valid; campaign my-campaign, results in {valid.with_suffix('')}\n"
+        f"{valid}: valid; campaign my-campaign, results in {valid.with_suffix('')}; "
+        "`halideflow plan` counts its candidates\n"
     )
     assert result.stderr == ""
 
