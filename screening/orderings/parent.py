@@ -26,6 +26,7 @@ from screening.orderings.symmetry import (
 
 MAX_PERMUTATION_NUMBERS = 2 * 10**8  # a cubic host with 3,000 sites; 0.8 GB
 _MATCH_A = 10 * SYMMETRY_TOLERANCE_A
+_CHUNK = 1_000_000  # distances held at once
 
 
 @dataclass(frozen=True)
@@ -69,19 +70,21 @@ class Parent:
             kinds = [names.index(name) for name in names]
         given = structure.lattice.matrix
         kinds = np.asarray(kinds, dtype=np.int64)
-        found = space_group_operations(given, structure.frac_coords, kinds, structure.formula)
+        found = space_group_operations(given, structure.frac_coords, kinds, structure)
         pure = np.all(found.rotations == np.eye(3), axis=(1, 2))
-        unit_cell = _primitive_vectors(found.translations[pure], structure.formula)
+        unit_cell = _primitive_vectors(found.translations[pure], structure)
         lattice = np.linalg.inv(unit_cell) @ given
         coords = structure.frac_coords @ unit_cell
-        unit_site = _one_of_each(lattice, coords, kinds)
+        unit_site = np.arange(len(coords))
+        if pure.sum() > 1:
+            unit_site = _one_of_each(lattice, coords, kinds)
         if len(unit_site) * pure.sum() != len(structure):
-            raise _too_close(structure) or _only_roughly(structure.formula)
+            raise _too_close(structure) or _only_roughly(structure)
         coords, kinds = coords[unit_site], kinds[unit_site]
         if len(unit_site) < len(structure):
-            found = space_group_operations(lattice, coords, kinds, structure.formula)
+            found = space_group_operations(lattice, coords, kinds, structure)
             if len(np.unique(found.rotations, axis=0)) < len(found.rotations):
-                raise _only_roughly(structure.formula)
+                raise _only_roughly(structure)
         images, shifts = _site_images(lattice, coords, kinds, found)
         return cls(lattice, coords, unit_site, unit_cell, found.rotations, images, shifts)
 
@@ -254,18 +257,20 @@ class Supercell:
         return images.reshape(-1, len(chosen))
 
 
-def _primitive_vectors(translations: NDArray[np.float64], formula: str) -> NDArray[np.int64]:
+def _primitive_vectors(
+    translations: NDArray[np.float64], structure: Structure
+) -> NDArray[np.int64]:
     """Vectors of the given cell (rows) in those of the primitive one.
 
     Args:
         translations: shape (n, 3), all pure translations in the given cell, 0 among them.
-        formula: for the message.
+        structure: for the message.
     """
     n = len(translations)
     rows = np.concatenate([np.rint(translations * n), n * np.eye(3)]).astype(np.int64)
     primitive = normal_form(rows[None])[0]
     if np.diag(primitive).prod() != n * n:
-        raise _only_roughly(formula)
+        raise _only_roughly(structure)
     vectors: NDArray[np.int64] = np.rint(np.linalg.inv(primitive / n)).astype(np.int64)
     return vectors
 
@@ -298,10 +303,10 @@ def _too_close(structure: Structure) -> UnusableStructure | None:
     )
 
 
-def _only_roughly(formula: str) -> UnusableStructure:
+def _only_roughly(structure: Structure) -> UnusableStructure:
     return UnusableStructure(
-        f"{formula} repeats itself within its cell, but only roughly; symmetrise it, or give its "
-        "primitive cell"
+        f"{structure.formula} repeats itself within its cell, but only roughly; symmetrise it, or "
+        "give its primitive cell"
     )
 
 
@@ -318,19 +323,22 @@ def _site_images(
     """
     images = np.empty((len(operations.rotations), len(coords)), dtype=np.int64)
     shifts = np.empty((*images.shape, 3), dtype=np.int64)
-    strangers = kinds[:, None] != kinds
-    for g, (rotation, translation) in enumerate(zip(*operations, strict=True)):
-        carried = coords @ rotation.T + translation
-        offsets = carried[:, None] - coords
+    far_A = np.where(kinds[:, None] == kinds, 0.0, np.inf)
+    step = max(1, _CHUNK // len(coords) ** 2)
+    for start in range(0, len(images), step):
+        some = slice(start, start + step)
+        carried = np.einsum("gij,sj->gsi", operations.rotations[some], coords)
+        carried += operations.translations[some, None]
+        offsets = carried[:, :, None] - coords
         offsets_A = (offsets - np.rint(offsets)) @ lattice
-        squares = np.einsum("ijk,ijk->ij", offsets_A, offsets_A)
-        squares[strangers] = np.inf
-        images[g] = squares.argmin(axis=1)
-        farthest_A = float(np.sqrt(squares.min(axis=1).max()))
-        if farthest_A > _MATCH_A or len(set(images[g].tolist())) < len(coords):
+        distances_A = np.sqrt(np.einsum("gijk,gijk->gij", offsets_A, offsets_A)) + far_A
+        images[some] = distances_A.argmin(axis=2)
+        farthest_A = float(distances_A.min(axis=2).max())
+        one_to_one = (np.sort(images[some], axis=1) == np.arange(len(coords))).all()
+        if farthest_A > _MATCH_A or not one_to_one:
             raise UnusableStructure(
                 f"symmetry moves a site to {farthest_A:.2g} Å from the nearest one of its kind; "
                 "symmetrise the structure"
             )
-        shifts[g] = np.rint(carried - coords[images[g]])
+        shifts[some] = np.rint(carried - coords[images[some]])
     return images, shifts

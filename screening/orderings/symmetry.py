@@ -26,7 +26,7 @@ def space_group_operations(
     lattice: NDArray[np.float64],
     coords: NDArray[np.float64],
     kinds: NDArray[np.int64],
-    formula: str,
+    structure: Structure,
 ) -> Operations:
     """The operations of the space group that leave the cell's lattice as it is.
 
@@ -34,7 +34,7 @@ def space_group_operations(
         lattice: vectors as rows, in Å.
         coords: fractional, shape (n_sites, 3).
         kinds: shape (n_sites,); sites of different kinds are never exchanged.
-        formula: for the message.
+        structure: for the message.
 
     Raises:
         UnusableStructure: there is none, not even the identity.
@@ -43,8 +43,8 @@ def space_group_operations(
         operations = _dataset(lattice, coords, kinds, SYMMETRY_TOLERANCE_A).operations
     except (TypeError, ValueError, RuntimeError) as error:
         raise UnusableStructure(
-            f"no space group was found for {formula} within {SYMMETRY_TOLERANCE_A} Å ({error}); "
-            "look for atoms on top of each other"
+            f"no space group was found for {structure.formula} within {SYMMETRY_TOLERANCE_A} Å "
+            f"({error}); look for atoms on top of each other"
         ) from error
     return Operations(np.array(operations.rotations), np.array(operations.translations))
 
