@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from screening.errors import InvalidInput
 from screening.units import BOLTZMANN_EV_PER_K
 
-_EQUAL_ENERGY_EV = 1e-9  # ground states that differ by rounding alone
+_EQUAL_ENERGY_EV = 1e-12  # ground states that differ by rounding alone
 
 
 def boltzmann_weights(
