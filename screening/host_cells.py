@@ -97,12 +97,12 @@ class HostCell:
     ) -> None:
         self.host, self.supercell, self.label = host, supercell, label
         self.one_shape_of_all, self._multiplicity = one_shape_of_all, multiplicity
-        self._on = [self._copies(disorder.sites) for disorder in host.disorder]
+        on = [self._copies(disorder.sites) for disorder in host.disorder]
         near = [self._copies([i for s in d.satellites for i in s]) for d in host.disorder]
-        self.sites = np.concatenate([*self._on, *near, np.empty(0, dtype=np.intp)]).astype(np.intp)
+        self.sites = np.concatenate([*on, *near, np.empty(0, dtype=np.intp)]).astype(np.intp)
         self._sublattices = []
         start = 0
-        for disorder, sites, satellites in zip(host.disorder, self._on, near, strict=True):
+        for disorder, sites, satellites in zip(host.disorder, on, near, strict=True):
             self._sublattices.append(
                 Sublattice(
                     np.arange(start, start + len(sites)),

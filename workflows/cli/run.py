@@ -25,7 +25,7 @@ def run(
             min=1,
             help="Worker processes, one thread each; default: the cores this process may use.",
         ),
-    ] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+    ] = _n_cores(),
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try once more what failed before.")
     ] = False,
