@@ -1,4 +1,4 @@
-"""Reference phases: the binaries and elements that a hull needs, as data (phases.yaml) and ASE's.
+"""Reference phases that a hull needs: data (every phases*.yaml of this folder) and ASE's elements.
 
 The elements named here are built by `ase.build.bulk` from ASE's reference states.
 """
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
     from pymatgen.symmetry.groups import SpaceGroup
 
-CHARGES = {"F": -1, "Cl": -1, "Br": -1, "I": -1, "O": -2, "H": 1}
+CHARGES = {  # of elements that have one charge wherever a formula can be read without thinking
+    **dict.fromkeys(("F", "Cl", "Br", "I"), -1),
+    **dict.fromkeys(("O", "S"), -2),
+    **dict.fromkeys(("H", "Li", "Na", "K", "Rb", "Cs"), 1),
+}
 ASE_ELEMENTS = (
     *("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba", "Al", "In", "Sn", "Sb", "Bi"),
     *("Sc", "Y", "Ce", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu"),
@@ -29,6 +33,8 @@ ASE_ELEMENTS = (
 )
 
 Cell = tuple[float, ...] | float
+_PHASE_FILE = re.compile(r"phases\w*\.yaml")
+_LATTICES = {"trigonal": "hexagonal", "triclinic": "from_parameters"}
 
 
 class PhaseSite(BaseModel):
@@ -52,6 +58,9 @@ class PhaseType(BaseModel):
     lattice: tuple[float, ...]
     sites: tuple[PhaseSite, ...]
     members: Mapping[str, Cell] = {}
+    member_cells: str = (
+        "R. W. G. Wyckoff, Crystal Structures (1963-64), or the handbooks named there"
+    )
 
     @property
     def phases(self) -> dict[str, Cell]:
@@ -76,7 +85,7 @@ class PhaseType(BaseModel):
             ion = Species(symbol, charges[symbol]) if charges else Element(symbol)
             species += [ion] * len(orbit)
         cell = self.phases[phase]
-        build = getattr(Lattice, group.crystal_system.replace("trigonal", "hexagonal"))
+        build = getattr(Lattice, _LATTICES.get(group.crystal_system, group.crystal_system))
         lattice = build(*(cell if isinstance(cell, tuple) else self.lattice))
         if not isinstance(cell, tuple):
             lattice = lattice.scale(cell * len(species) / sum(amounts.values()))
@@ -89,7 +98,7 @@ def reference_phase_names() -> list[str]:
 
 
 def reference_structure(name: str) -> Structure:
-    """The measured structure of a reference phase, ions with their charges.
+    """The measured structure of a reference phase, ions with charges where they follow simply.
 
     Args:
         name: of a phase ("Sn alpha") or any spelling of its formula ("Cl3La").
@@ -97,21 +106,28 @@ def reference_structure(name: str) -> Structure:
     Raises:
         InvalidInput: there is no such phase; the message names the nearest.
     """
-    names = reference_phase_names()
-    by_formula = {_reduced(key): key for key in names if " " not in key}
-    key = name if name in names else by_formula.get(_reduced(name))
-    if key is None:
-        nearest = get_close_matches(name, names, n=3, cutoff=0)
-        raise InvalidInput(
-            f'no reference phase "{name}" among {len(names)}; the nearest names are '
-            f"{', '.join(nearest)}; others are added to phases.yaml"
-        )
+    key = _known_name(name)
     if key in ASE_ELEMENTS:
         from ase.build import bulk
         from pymatgen.io.ase import AseAtomsAdaptor
 
         return AseAtomsAdaptor.get_structure(bulk(key))
     return _phases()[key].structure(key)
+
+
+def reference_source(name: str) -> str:
+    """Where the structure of a reference phase comes from.
+
+    Raises:
+        InvalidInput: there is no such phase; the message names the nearest.
+    """
+    key = _known_name(name)
+    if key in ASE_ELEMENTS:
+        return "reference state of the element in ASE (ase.data.reference_states)"
+    kind = _phases()[key]
+    if key == kind.formula:
+        return kind.source
+    return f"coordinates of {kind.formula}: {kind.source}; cell: {kind.member_cells}"
 
 
 def formula_amounts(phase: str) -> dict[str, int]:
@@ -122,10 +138,24 @@ def formula_amounts(phase: str) -> dict[str, int]:
 
 @functools.cache
 def phase_types() -> dict[str, PhaseType]:
-    """All structure types by name."""
-    file = resources.files(__package__).joinpath("phases.yaml")
-    entries = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    return {name: PhaseType(**entry) for name, entry in entries.items()}
+    """All structure types by name.
+
+    Raises:
+        ValueError: two files describe a type or a phase of the same name.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    files = [f for f in resources.files(__package__).iterdir() if _PHASE_FILE.fullmatch(f.name)]
+    types: dict[str, PhaseType] = {}
+    phases: set[str] = set()
+    for file in sorted(files, key=lambda file: file.name):
+        for name, entry in yaml.load(file.read_text(encoding="utf-8")).items():
+            kind = PhaseType(**entry)
+            again = phases.intersection(kind.phases) | types.keys() & {name}
+            if again:
+                raise ValueError(f"{file.name} describes {', '.join(sorted(again))} again")
+            types[name] = kind
+            phases.update(kind.phases)
+    return types
 
 
 @functools.cache
@@ -133,13 +163,33 @@ def _phases() -> dict[str, PhaseType]:
     return {phase: kind for kind in phase_types().values() for phase in kind.phases}
 
 
+def _known_name(name: str) -> str:
+    names = reference_phase_names()
+    if name in names:
+        return name
+    by_formula = {_reduced(key): key for key in names if " " not in key}
+    if _reduced(name) in by_formula:
+        return by_formula[_reduced(name)]
+    nearest = get_close_matches(name, names, n=3, cutoff=0)
+    raise InvalidInput(
+        f'no reference phase "{name}" among {len(names)}; the nearest names are '
+        f"{', '.join(nearest)}; others are added to phases.yaml"
+    )
+
+
 def _charges(amounts: Mapping[str, int]) -> dict[str, int]:
-    """Charges of a compound's elements, its cation's by neutrality; none of an element's."""
-    if len(amounts) == 1:
+    """Charges of a compound's elements, that of one by neutrality; none where that is no answer.
+
+    Elements, peroxides, mixed valence and two elements of several valences each get none.
+    """
+    free = [symbol for symbol in amounts if symbol not in CHARGES]
+    if len(amounts) == 1 or len(free) > 1:
         return {}
-    (cation,) = (symbol for symbol in amounts if symbol not in CHARGES)
-    rest = sum(number * CHARGES[symbol] for symbol, number in amounts.items() if symbol != cation)
-    return {**CHARGES, cation: -rest // amounts[cation]}
+    rest = sum(number * CHARGES[symbol] for symbol, number in amounts.items() if symbol not in free)
+    if not free:
+        return CHARGES if rest == 0 else {}
+    charge, odd = divmod(-rest, amounts[free[0]])
+    return {**CHARGES, free[0]: charge} if charge and not odd else {}
 
 
 @functools.cache
