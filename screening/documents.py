@@ -213,18 +213,44 @@ class Guard(Document):
     message: str
 
 
+class InterfaceReaction(Document):
+    """What a mixture of the candidate and a partner turns into at one mixing ratio."""
+
+    mixing_fraction: float = Field(
+        ge=0, le=1, description="of the candidate; by atoms, at an open interface those other than A"
+    )
+    energy_eV_per_atom: float = Field(le=0, description="products - unmixed candidate and partner")
+    mutual_energy_eV_per_atom: float = Field(
+        le=0, description="of it, beyond what the two would gain by decomposing on their own"
+    )
+    products: dict[str, float] = Field(
+        description="reduced formula -> formula units per formula unit of the candidate (of the "
+        "partner, where the mixing fraction is zero)"
+    )
+    reaction: str
+
+
 class Interface(Document):
-    """Reaction of the candidate with a partner over the mixing ratio, per atom of the mixture."""
+    """Reaction of the candidate with a partner over the mixing ratio.
+
+    Energies are per atom of the mixture; per atom other than the metal A at an interface that is
+    open to A. They are linear in the mixing fraction between the `kinks`, from the partner alone
+    (0) to the candidate alone (1).
+    """
 
     partner: str
-    condition: Literal["closed", "open"] = Field(description="open: to the metal, at a potential")
-    potential_V: float | None = Field(description="None for a closed interface")
+    condition: Literal["closed", "open"] = Field(description="open: to the metal A, at a potential")
+    potential_V: float | None = Field(description="against A; None for a closed interface")
     worst_energy_eV_per_atom: float = Field(le=0)
-    mixing_fraction: float = Field(description="of the candidate, by atoms, where it is worst")
+    mixing_fraction: float = Field(description="of the candidate, where the energy is worst")
     products: dict[str, float]
     reaction: str
-    curve_fractions: tuple[float, ...] = Field(description="kinks; linear between them")
-    curve_energies_eV_per_atom: tuple[float, ...]
+    kinks: tuple[InterfaceReaction, ...] = Field(min_length=1, description="by rising fraction")
+
+    @property
+    def worst_mutual(self) -> InterfaceReaction:
+        """Where the two gain most by reacting with each other."""
+        return min(self.kinks, key=lambda kink: kink.mutual_energy_eV_per_atom)
 
 
 class Stability(Document):
@@ -367,7 +393,9 @@ class RankedCandidate(Document):
 
     rank: int | None
     pareto_front: int | None = Field(
-        default=None, description="1: no other candidate is better in both axes for certain"
+        default=None,
+        description="1: no other candidate has a higher diffusivity for certain and a window that "
+        "may be as wide",
     )
     id: str
     formula: str
@@ -380,8 +408,11 @@ class RankedCandidate(Document):
     formation_energy_eV_per_atom: float | None = None
     e_hull_eV_per_atom: float | None = None
     reduction_limit_V: float | None = None
+    reduction_limit_68_V: tuple[float, float] | None = None
     oxidation_limit_V: float | None = None
+    oxidation_limit_68_V: tuple[float, float] | None = None
     window_V: float | None = None
+    window_68_V: tuple[float, float] | None = None
     window_of: str | None = None
     reduction_products: tuple[str, ...] | None = None
     oxidation_products: tuple[str, ...] | None = None
@@ -392,6 +423,9 @@ class RankedCandidate(Document):
     conductivity_300K_68_S_cm: tuple[float, float] | None = None
     rejection: Rejection | None = None
     failure: Failure | None = None
+    suspect: bool = Field(
+        default=False, description="a guard failed: it is listed behind all others, without a rank"
+    )
     caveats: tuple[str, ...] = ()
 
 

@@ -2,11 +2,15 @@
 
 Two axes decide: the width of the electrochemical window (V) and the diffusivity of the mobile ion
 (cm²/s). They share no unit, so nothing is added up: candidates are sorted into Pareto fronts. One
-is placed behind another only if its window is not wider and its diffusivity lies below the other's
-for certain, that is, if the 68 % intervals do not overlap. An upper bound is an interval that
-starts at zero, and so is a diffusivity in a framework that moves itself. Within a front the wider
-window comes first, then the lower energy above hull. Candidates that were rejected, failed or are
-not finished follow unranked.
+is placed behind another only if its diffusivity lies below the other's for certain, that is, if the
+68 % intervals do not overlap, and its window is not wider for certain. An upper bound is an
+interval that starts at zero, and so is a diffusivity in a framework that moves itself; a window
+without an interval is a point. Within a front the wider window comes first, then the lower energy
+above hull. Without dynamics there is one front, and the windows alone decide.
+
+A candidate with a failed guard is suspect: its numbers are more likely wrong than good. It has no
+rank, puts nobody behind it, and follows all sound ones. Candidates that were rejected, failed or
+are not finished come last.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import bisect
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from screening.documents import (
     CandidateInfo,
@@ -48,7 +52,7 @@ def gate_values(
             )
     if stability is not None:
         values["e_hull_eV_per_atom"] = stability.e_hull_eV_per_atom
-        values["window_V"] = stability.oxidation_limit_V - stability.reduction_limit_V
+        values["window_V"] = stability.window.width_V
         values["reduction_limit_V"] = stability.reduction_limit_V
         values["oxidation_limit_V"] = stability.oxidation_limit_V
     if transport is not None:
@@ -62,18 +66,28 @@ def summarise(
     gates: Gates,
     relax: StageDocument | None,
     stability: StageDocument | None,
-    transport: StageDocument | None,
+    last: StageDocument | None,
+    last_stage: Literal["transport", "gates"] = "transport",
 ) -> RankedCandidate:
     """One unranked row from what is known of a candidate.
 
     A stage not finished yet is None; one that left no document of its own is a StageDocument.
+
+    Args:
+        candidate: what it is.
+        engine: name of the campaign's engine.
+        gates: asked once more, now that transport is known.
+        relax: answer of the relaxation.
+        stability: answer of the stability stage.
+        last: answer of the last stage.
+        last_stage: transport, or the gates where no dynamics is asked for.
     """
     stages: dict[str, StageDocument | None] = {
         "relax": relax,
         "stability": stability,
-        "transport": transport,
+        last_stage: last,
     }
-    state, stage = "done", "transport"
+    state, stage = "done", "relax"
     decided: StageDocument | None = None
     for stage, document in stages.items():  # noqa: B007  the stage where the loop stopped
         if document is None or document.state == "skipped":
@@ -83,7 +97,7 @@ def summarise(
             state, decided = document.state, document
             break
     hull = stability.result if isinstance(stability, StabilityDocument) else None
-    moved = transport.result if isinstance(transport, TransportDocument) else None
+    moved = last.result if isinstance(last, TransportDocument) else None
     rejection = decided.rejection if decided else None
     if state == "done" and (late := gates.first_broken(gate_values(transport=moved))):
         state, rejection = "rejected", late
@@ -101,7 +115,6 @@ def summarise(
         rejection=rejection,
         failure=decided.failure if decided else None,
         diffusivity=moved.diffusivities if moved else (),
-        caveats=hull.caveats if hull else (),
         **_window(hull),
         **(
             {}
@@ -119,62 +132,109 @@ def summarise(
 
 
 def rank(rows: Iterable[RankedCandidate]) -> tuple[RankedCandidate, ...]:
-    """Finished candidates first, numbered from 1, then all others by how far they came."""
+    """Finished candidates first, numbered from 1, then suspect ones, then all others.
+
+    The others are in the order of how far they came.
+    """
     rows = tuple(rows)
-    finished = [row for row in rows if row.state == "done"]
+    finished = [row for row in rows if row.state == "done" and not row.suspect]
     fronts = _pareto_fronts(finished)
     placed = sorted(
-        (front, -(row.window_V or 0.0), row.e_hull_eV_per_atom or 0.0, row.id, row)
-        for front, row in zip(fronts, finished, strict=True)
+        (front, *_within_front(row), row) for front, row in zip(fronts, finished, strict=True)
     )
     ranked = [
         row.model_copy(update={"rank": number, "pareto_front": front})
         for number, (front, *_, row) in enumerate(placed, start=1)
     ]
+    suspect = sorted(
+        (row for row in rows if row.state == "done" and row.suspect), key=_within_front
+    )
     order = ("running", "waiting", "rejected", "failed")
     others = sorted(
         (row for row in rows if row.state != "done"),
         key=lambda row: (order.index(row.state), row.e_hull_eV_per_atom or 0.0, row.id),
     )
-    return (*ranked, *others)
+    return (*ranked, *suspect, *others)
+
+
+def _within_front(row: RankedCandidate) -> tuple[float, float, str]:
+    return -(row.window_V or 0.0), row.e_hull_eV_per_atom or 0.0, row.id
 
 
 def _window(hull: Stability | None) -> dict[str, Any]:
     if hull is None:
         return {}
+    window = hull.window
     return {
         "formation_energy_eV_per_atom": hull.formation_energy_eV_per_atom,
         "e_hull_eV_per_atom": hull.e_hull_eV_per_atom,
-        "reduction_limit_V": hull.reduction_limit_V,
-        "oxidation_limit_V": hull.oxidation_limit_V,
-        "window_V": hull.oxidation_limit_V - hull.reduction_limit_V,
+        "reduction_limit_V": window.reduction.potential_V,
+        "reduction_limit_68_V": window.reduction.potential_68_V,
+        "oxidation_limit_V": window.oxidation.potential_V,
+        "oxidation_limit_68_V": window.oxidation.potential_68_V,
+        "window_V": window.width_V,
+        "window_68_V": window.width_68_V,
         "window_of": hull.window_of,
-        "reduction_products": hull.reduction_products,
-        "oxidation_products": hull.oxidation_products,
+        "reduction_products": window.reduction.products,
+        "oxidation_products": window.oxidation.products,
+        "suspect": hull.suspect,
+        "caveats": (*(g.message for g in hull.guards if not g.passed), *hull.caveats),
     }
 
 
 def _pareto_fronts(rows: Sequence[RankedCandidate]) -> list[int]:
     """Front number of each row, in O(n log n).
 
-    Rows are taken by falling window. The highest certain diffusivity found in front k so far never
-    rises with k (whoever is in front k + 1 was put there by a better one in front k), so the front
-    of the next row follows by bisection.
+    A row is in the front behind the last of those that hold those that it is placed behind. Rows
+    are taken by falling upper end of their diffusivity. Who may put a row back has its lower end
+    above that: it has been placed by then, and counts from then on. Among those who count, the last
+    front of all whose window may be as wide is asked of a Fenwick tree over the upper ends of the
+    windows.
     """
     temperature_K = _common_temperature(rows)
-    intervals = [_diffusivity_interval(row.diffusivity, temperature_K) for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: (-(rows[i].window_V or 0.0), -intervals[i][0]))
-    negated_best_lows: list[float] = []
+    diffusivities = [_diffusivity_interval(row.diffusivity, temperature_K) for row in rows]
+    windows = [_window_interval(row) for row in rows]
+    place = {high: i for i, high in enumerate(sorted({high for _, high in windows}))}
+    ends = list(place)
+    counting = _LastFront(len(ends))
     fronts = [0] * len(rows)
-    for i in order:
-        low, high = intervals[i]
-        front = bisect.bisect_left(negated_best_lows, -high)
-        if front == len(negated_best_lows):
-            negated_best_lows.append(-low)
-        else:
-            negated_best_lows[front] = min(negated_best_lows[front], -low)
-        fronts[i] = front + 1
+    by_low = sorted(range(len(rows)), key=lambda i: -diffusivities[i][0])
+    n_counting = 0
+    for i in sorted(range(len(rows)), key=lambda i: -diffusivities[i][1]):
+        _, high = diffusivities[i]
+        while n_counting < len(rows) and diffusivities[by_low[n_counting]][0] > high:
+            other = by_low[n_counting]
+            counting.add(place[windows[other][1]], fronts[other])
+            n_counting += 1
+        as_wide = bisect.bisect_left(ends, windows[i][0])
+        fronts[i] = 1 + counting.from_place_on(as_wide)
     return fronts
+
+
+class _LastFront:
+    """The highest front number from any place to the end: a Fenwick tree, counted from the end."""
+
+    def __init__(self, n_places: int) -> None:
+        self._highest = [0] * (n_places + 1)
+
+    def add(self, place: int, front: int) -> None:
+        node = len(self._highest) - 1 - place
+        while node < len(self._highest):
+            self._highest[node] = max(self._highest[node], front)
+            node += node & -node
+
+    def from_place_on(self, place: int) -> int:
+        node, highest = len(self._highest) - 1 - place, 0
+        while node > 0:
+            highest = max(highest, self._highest[node])
+            node -= node & -node
+        return highest
+
+
+def _window_interval(row: RankedCandidate) -> tuple[float, float]:
+    """68 % interval of the window's width in V; a point where there is none."""
+    width_V = row.window_V or 0.0
+    return row.window_68_V or (width_V, width_V)
 
 
 def _common_temperature(rows: Sequence[RankedCandidate]) -> float | None:

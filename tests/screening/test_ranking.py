@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,8 @@ from screening.documents import (
     CandidateInfo,
     Diffusivity,
     Failure,
+    Guard,
+    Limit,
     Origin,
     RankedCandidate,
     Rejection,
@@ -19,6 +23,8 @@ from screening.documents import (
     StageDocument,
     Transport,
     TransportDocument,
+    VoltageProfile,
+    Window,
 )
 from screening.gates import Gates
 from screening.ranking import rank, summarise
@@ -58,7 +64,7 @@ def bound(high, temperature_K=900.0):
     )
 
 
-def row(identifier, window_V, diffusivity, e_hull=0.0, state="done"):
+def row(identifier, window_V, diffusivity, e_hull=0.0, state="done", **fields):
     return RankedCandidate(
         rank=None,
         id=identifier,
@@ -71,11 +77,24 @@ def row(identifier, window_V, diffusivity, e_hull=0.0, state="done"):
         degeneracy=1,
         e_hull_eV_per_atom=e_hull,
         window_V=window_V,
-        diffusivity=(diffusivity,),
+        diffusivity=(diffusivity,) if diffusivity else (),
+        **fields,
     )
 
 
-def stability(e_hull=0.0, reduction=2.0, oxidation=4.5):
+def stability(e_hull=0.0, reduction=2.0, oxidation=4.5, guards=(), interval_V=None):
+    def limit(potential_V, *products):
+        interval = interval_V and (potential_V - interval_V, potential_V + interval_V)
+        return Limit(
+            potential_V=potential_V, potential_68_V=interval, products=products, reaction=""
+        )
+
+    window = Window(
+        reduction=limit(reduction, "KCl"),
+        oxidation=limit(oxidation, "TaCl5", "Cl2"),
+        width_68_V=interval_V
+        and (oxidation - reduction - interval_V, oxidation - reduction + interval_V),
+    )
     return StabilityDocument(
         state="done",
         result=Stability(
@@ -83,14 +102,18 @@ def stability(e_hull=0.0, reduction=2.0, oxidation=4.5):
             e_hull_eV_per_atom=e_hull,
             energy_below_competitors_eV_per_atom=0.05,
             decomposition={"KTaCl6": 1.0},
-            reduction_limit_V=reduction,
-            oxidation_limit_V=oxidation,
-            reduction_products=("KCl",),
-            oxidation_products=("TaCl5", "Cl2"),
-            reduction_reaction="",
-            oxidation_reaction="",
+            candidate_window=window,
+            equilibrium_window=window,
             window_of="candidate",
+            profile=VoltageProfile(
+                oxidized={},
+                steps=(),
+                decomposition_potentials_V=(),
+                decomposition_energies_eV_per_atom=(),
+            ),
+            guards=guards,
             references_sha256="0" * 64,
+            caveats=("a caveat",),
         ),
     )
 
@@ -129,31 +152,90 @@ def test_a_melt_does_not_beat_a_crystal():
     assert {r.id: r.pareto_front for r in rank(rows)} == {"melted": 1, "solid": 1}
 
 
-intervals = st.tuples(st.floats(1e-8, 1e-4), st.floats(1e-8, 1e-4)).map(sorted)
-# Few distinct numbers, so that windows and ends of intervals often coincide.
-coarse = st.tuples(st.sampled_from([1e-6, 2e-6, 3e-6]), st.sampled_from([1e-6, 2e-6, 3e-6]))
+def interval(least, most):
+    """Ends of an interval; few distinct numbers, so that ends of several often coincide."""
+    number = st.floats(least, most) | st.sampled_from([least, (least + most) / 2, most])
+    return st.tuples(number, number).map(sorted)
+
+
 finished = st.lists(
-    st.tuples(st.floats(0, 5) | st.sampled_from([1.0, 2.0]), intervals | coarse.map(sorted)),
-    max_size=12,
+    st.tuples(interval(0, 5), st.booleans(), interval(1e-8, 1e-4) | st.none()), max_size=14
 )
 
 
 @given(finished)
 def test_fronts_agree_with_the_definition(values):
-    """Front 1: dominated by nobody; front n: longest chain of certain dominations."""
-    rows = [row(str(i), w, value(low, high)) for i, (w, (low, high)) in enumerate(values)]
+    """Front 1: placed behind nobody; front n: longest chain of rows placed behind each other."""
+    rows = [
+        row(
+            str(i),
+            sum(width_V) / 2,
+            value(*diffusivity) if diffusivity else None,
+            window_68_V=tuple(width_V) if known else None,
+        )
+        for i, (width_V, known, diffusivity) in enumerate(values)
+    ]
 
-    def dominates(a, b):
-        (low, _), (_, high) = a.diffusivity[0].D_68_cm2_s, b.diffusivity[0].D_68_cm2_s
-        return a is not b and a.window_V >= b.window_V and low > high
+    def ends(r):
+        low, high = r.diffusivity[0].D_68_cm2_s if r.diffusivity else (0.0, float("inf"))
+        return low, high, *(r.window_68_V or (r.window_V, r.window_V))
+
+    def puts_behind(a, b):
+        low, _, _, widest_V = ends(a)
+        _, high, narrowest_V, _ = ends(b)
+        return low > high and not narrowest_V > widest_V
 
     def front(candidate):
-        return 1 + max((front(o) for o in rows if dominates(o, candidate)), default=0)
+        return 1 + max((front(o) for o in rows if puts_behind(o, candidate)), default=0)
 
     ranked = rank(rows)
     assert {r.id: r.pareto_front for r in ranked} == {r.id: front(r) for r in rows}
     assert [r.rank for r in ranked] == list(range(1, len(rows) + 1))
     assert [r.pareto_front for r in ranked] == sorted(r.pareto_front for r in ranked)
+
+
+def test_windows_that_may_be_as_wide_do_not_save_a_slow_candidate():
+    fast = row("fast", 2.4, value(2e-5, 3e-5), window_68_V=(2.2, 2.6))
+    slow = row("slow", 2.5, value(1e-6, 2e-6), window_68_V=(2.3, 2.7))
+    wide = row("wide", 3.0, value(1e-6, 2e-6), window_68_V=(2.8, 3.2))
+    fronts = {r.id: r.pareto_front for r in rank([slow, wide, fast])}
+    assert fronts == {"fast": 1, "slow": 2, "wide": 1}
+
+
+def test_without_dynamics_the_windows_alone_decide():
+    rows = rank([row("narrow", 1.0, None), row("wide", 3.0, None), row("same", 3.0, None, 0.01)])
+    assert [(r.id, r.rank, r.pareto_front) for r in rows] == [
+        ("wide", 1, 1),
+        ("same", 2, 1),
+        ("narrow", 3, 1),
+    ]
+
+
+def test_a_suspect_candidate_leads_no_list():
+    suspect = row("suspect", 5.0, value(1e-4, 2e-4), suspect=True)
+    sound = row("sound", 1.0, value(1e-6, 2e-6))
+    rejected = row("rejected", 1.0, None, state="rejected")
+    made = rank([suspect, rejected, sound])
+    assert [(r.id, r.rank, r.pareto_front) for r in made] == [
+        ("sound", 1, 1),
+        ("suspect", None, None),
+        ("rejected", None, None),
+    ]
+
+
+def test_ten_thousand_rows_are_ranked_in_the_time_of_a_sort():
+    rng = np.random.default_rng(0)
+    lows = 10 ** rng.uniform(-8, -4, 10_000)
+    widths_V = rng.uniform(0, 5, 10_000)
+    rows = [
+        row(str(i), w, value(low, 1.001 * low), window_68_V=(w - 0.1, w + 0.1))
+        for i, (low, w) in enumerate(zip(lows, widths_V, strict=True))
+    ]
+    start_s = time.perf_counter()
+    ranked = rank(rows)
+    elapsed_s = time.perf_counter() - start_s
+    assert max(r.pareto_front for r in ranked) > 100
+    assert elapsed_s < 2  # all pairs would be a hundred million
 
 
 @given(st.permutations(range(6)))
@@ -181,6 +263,22 @@ def test_summary_of_a_finished_candidate():
     assert (made.state, made.window_V) == ("done", 2.5)
     assert made.conductivity_300K_S_cm == pytest.approx(1e-4, abs=0)
     assert made.reduction_products == ("KCl",)
+    assert made.reduction_limit_68_V is made.window_68_V is None
+    assert not made.suspect
+
+
+def test_intervals_and_failed_guards_reach_the_summary():
+    guards = (
+        Guard(name="depth", passed=False, message="60 meV/atom below the hull"),
+        Guard(name="metal", passed=True, message="fine"),
+    )
+    document = stability(guards=guards, interval_V=0.125)
+    made = summarise(INFO, "chgnet", Gates(), DONE, document, DONE, last_stage="gates")
+    assert (made.state, made.stage, made.suspect) == ("done", "gates", True)
+    assert made.reduction_limit_68_V == (1.875, 2.125)
+    assert made.oxidation_limit_68_V == (4.375, 4.625)
+    assert made.window_68_V == (2.375, 2.625)
+    assert made.caveats == ("60 meV/atom below the hull", "a caveat")
 
 
 @pytest.mark.parametrize(
