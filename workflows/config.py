@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from screening.candidate_settings import CandidateSettings
 from screening.gates import Gates
@@ -40,7 +40,24 @@ class StabilitySettings(Settings):
 
     references: str = Field(
         default="chgnet-0.3.0",
-        description="snapshot of reference phases: a shipped name or the path of a file",
+        description="snapshot of reference phases: a shipped name, a file, or a folder of files "
+        "(one a chemical system); relative to this file",
+    )
+    references_sha256: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{8,64}$",
+        description="pins the snapshot: one with another hash is refused; `run` prints the hash, "
+        "of which the first 8 digits or more will do (in quotes, or YAML takes some for numbers)",
+    )
+    raw_halide_energies: bool = Field(
+        default=False,
+        description="take the anion corrections of halogens out of all energies, as in studies "
+        "with uncorrected DFT; for comparison with them, not for prediction",
+    )
+    electrodes: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="electrodes whose reaction with every candidate is computed, such as [NaCrO2, "
+        "Na]; `halideflow interfaces` computes any of them later",
     )
 
 
@@ -81,6 +98,47 @@ class DynamicsSettings(Settings):
         return self
 
 
+def _composition(formula: str) -> str:
+    from pymatgen.core.composition import Composition
+
+    try:
+        Composition(formula)
+    except ValueError as error:
+        raise ValueError(
+            f"cannot be read as a formula ({error}), such as Na0.75Sm1.75Cl6"
+        ) from error
+    return formula
+
+
+class PublishedWindow(Settings):
+    """A window from the literature, printed beside the computed one."""
+
+    formula: Annotated[str, AfterValidator(_composition)] = Field(
+        min_length=1, description="of the candidate, amounts of any scale"
+    )
+    candidate: str | None = Field(
+        default=None,
+        description="id or host, where several candidates have this formula; default: the one of "
+        "lowest energy",
+    )
+    reduction_limit_V: float | None = Field(default=None, description="against the metal")
+    oxidation_limit_V: float | None = Field(default=None, description="against the metal")
+    reduction_tolerance_V: float | None = Field(
+        default=None, gt=0, description="no verdict on the reduction limit without it"
+    )
+    oxidation_tolerance_V: float | None = Field(
+        default=None, gt=0, description="no verdict on the oxidation limit without it"
+    )
+    reduction_products: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description="published products, such as [K2Ta3Cl9, KCl]; not compared if empty"
+    )
+    oxidation_products: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description="published products; not compared if empty"
+    )
+    source: str = Field(min_length=1, description="DOI or citation")
+    note: str = Field(default="", description="what to know about the comparison")
+
+
 class StoreSettings(Settings):
     """Where results are kept. A password comes from HALIDEFLOW_MONGO_PASSWORD, never from here."""
 
@@ -111,6 +169,23 @@ class CampaignConfig(Settings):
     candidates: CandidateSettings
     relax: RelaxSettings = RelaxSettings()
     stability: StabilitySettings = StabilitySettings()
-    dynamics: DynamicsSettings = DynamicsSettings()
+    dynamics: DynamicsSettings | None = Field(
+        default=DynamicsSettings(),
+        description="Molecular dynamics: NVT, Nosé–Hoover chain, one run per temperature. "
+        "dynamics: null leaves it out, and candidates are ranked by their window alone.",
+    )
     gates: Gates = Gates()
+    published: tuple[PublishedWindow, ...] = Field(
+        default=(), description="windows from the literature, to print beside the computed ones"
+    )
     store: StoreSettings = StoreSettings()
+
+    @model_validator(mode="after")
+    def _asks_for_nothing_that_is_left_out(self) -> Self:
+        if self.dynamics is None and self.gates.min_conductivity_300K_S_cm is not None:
+            raise ValueError(
+                "dynamics is null, so that no conductivity is known that "
+                "gates.min_conductivity_300K_S_cm could be compared with; set the gate to null, or "
+                "give dynamics"
+            )
+        return self

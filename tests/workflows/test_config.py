@@ -1,16 +1,26 @@
+from typing import get_args
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from workflows.config import CampaignConfig, DynamicsSettings
+from workflows.config import CampaignConfig, DynamicsSettings, PublishedWindow, StabilitySettings
+
+
+def inside(annotation):
+    """Models that an annotation names, in lists and alternatives too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from inside(part)
 
 
 def models(model):
     yield model
     for field in model.model_fields.values():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from models(field.annotation)
+        for found in inside(field.annotation):
+            yield from models(found)
 
 
 @pytest.mark.parametrize("model", list(models(CampaignConfig)), ids=lambda model: model.__name__)
@@ -63,3 +73,30 @@ def test_a_temperature_is_named_once(temperatures_K):
             DynamicsSettings(temperatures_K=tuple(temperatures_K))
     else:
         assert DynamicsSettings(temperatures_K=tuple(temperatures_K)).seed == 0
+
+
+FILES = {"files": [{"path": "a.cif", "mobile_ion": "K"}]}
+
+
+def test_a_conductivity_cannot_be_asked_for_without_dynamics():
+    gates = {"min_conductivity_300K_S_cm": 1e-6}
+    values = {"name": "a", "candidates": FILES, "dynamics": None}
+    assert CampaignConfig.model_validate(values).dynamics is None
+    with pytest.raises(ValidationError, match="set the gate to null, or give dynamics"):
+        CampaignConfig.model_validate({**values, "gates": gates})
+
+
+@pytest.mark.parametrize("formula", ["Na0.75Sm1.75Cl6", "KTaCl6"])
+def test_a_published_window_has_a_formula_and_a_source(formula):
+    assert PublishedWindow(formula=formula, source="doi:10.1000/1").reduction_limit_V is None
+    with pytest.raises(ValidationError, match="source"):
+        PublishedWindow(formula=formula)
+    with pytest.raises(ValidationError, match="cannot be read as a formula"):
+        PublishedWindow(formula="Kta5(", source="x")
+
+
+@pytest.mark.parametrize("pin", ["abc", "A" * 64, "0" * 65, "notahexnumber"])
+def test_a_pin_is_eight_or_more_hexadecimal_digits(pin):
+    assert StabilitySettings(references_sha256="0123abcd").references_sha256 == "0123abcd"
+    with pytest.raises(ValidationError, match="pattern"):
+        StabilitySettings(references_sha256=pin)

@@ -97,7 +97,7 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
     settings, structures = _campaign(campaign)
     survey = _survey(settings, structures)
     n_candidates = _n_kept(survey)
-    n_temperatures = len(config.dynamics.temperatures_K)
+    temperatures_K = config.dynamics.temperatures_K if config.dynamics else ()
     problems = survey.problems()
     folder = results_folder(campaign, config)
     if as_json:
@@ -107,7 +107,7 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
                 "results_dir": str(folder),
                 **_of_campaign(survey),
                 "n_relaxations_at_most": n_candidates,
-                "n_dynamics_at_most": n_candidates * n_temperatures,
+                "n_dynamics_at_most": n_candidates * len(temperatures_K),
             }
         )
     else:
@@ -116,11 +116,16 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
         for problem in problems:
             typer.echo(problem, err=True)
         if n_candidates and not problems:
-            temperatures = ", ".join(f"{t:g}" for t in config.dynamics.temperatures_K)
+            temperatures = ", ".join(f"{t:g}" for t in temperatures_K)
+            follows = (
+                f"at most {n_candidates * len(temperatures_K):,} dynamics runs follow (at "
+                f"{temperatures} K; gates decide which)"
+                if temperatures_K
+                else "no dynamics follows"
+            )
             typer.echo(
-                f"{config.name}: at most {n_candidates:,} candidates would be relaxed, and at most "
-                f"{n_candidates * n_temperatures:,} dynamics runs follow (at {temperatures} K; "
-                f"gates decide which)\nresults would go to {folder}"
+                f"{config.name}: at most {n_candidates:,} candidates would be relaxed, and "
+                f"{follows}\nresults would go to {folder}"
             )
     if problems or not n_candidates:
         raise typer.Exit(ExitCode.BAD_INPUT)
