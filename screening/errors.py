@@ -10,7 +10,8 @@ ScreeningError                 code: SCREENING
 │   └── RunExploded            RUN_EXPLODED         molecular dynamics that flew apart
 ├── UnsoundHull                UNSOUND_HULL         a hull or window that would be wrong
 │   ├── MixedConventions       MIXED_CONVENTIONS    energies of different engines in one hull
-│   └── MissingReference       MISSING_REFERENCE    no reference phase for an element
+│   ├── MissingReference       MISSING_REFERENCE    no reference phase for an element
+│   └── MissingCorrection      MISSING_CORRECTION   a halide without its correction
 └── UnusableRun                UNUSABLE_RUN         a trajectory that carries no diffusivity
 
 A message says what was found, what was needed and what to do. `code` is what a failed candidate
@@ -82,6 +83,12 @@ class MissingReference(UnsoundHull):
     """An element without a reference phase."""
 
     code = "MISSING_REFERENCE"
+
+
+class MissingCorrection(UnsoundHull):
+    """A halide among corrected energies that has lost its own correction."""
+
+    code = "MISSING_CORRECTION"
 
 
 class UnusableRun(ScreeningError):

@@ -98,17 +98,19 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
         ConfigError: with the line, if there is no such snapshot or it cannot be read.
     """
     from screening.errors import ScreeningError
-    from screening.stability.references import ReferencePhases, shipped_snapshots
+    from screening.stability.references import ReferencePhases
+    from screening.stability.snapshots import shipped_snapshots
 
     name = config.stability.references
     if name in shipped_snapshots():
         return config
     path = (config_path.parent / Path(name).expanduser()).resolve()
     try:
-        if not path.is_file():
+        if not path.exists():
             raise InvalidInput(
                 f'found "{name}";{_nearest(name, shipped_snapshots())} allowed: '
-                f"{', '.join(shipped_snapshots())}, or a file relative to the campaign file"
+                f"{', '.join(shipped_snapshots())}, or a file or folder relative to the campaign "
+                "file"
             )
         ReferencePhases.load(path)
     except ScreeningError as error:

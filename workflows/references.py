@@ -19,8 +19,8 @@ from screening.stability.references import (
     ENERGY_DECIMALS,
     ReferencePhase,
     ReferencePhases,
-    locate_snapshot,
 )
+from screening.stability.snapshots import locate_snapshot
 from workflows.cli.common import ExitCode
 
 if TYPE_CHECKING:

@@ -2,17 +2,17 @@
 
 A snapshot holds phases relaxed with one engine and one set of settings. Energies of different
 engines or corrections never meet: the snapshot carries its convention, and whoever compares an
-energy with it compares conventions first.
+energy with it compares conventions first. A snapshot is one file, or a folder with one file for
+each chemical system.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
-from importlib import resources
-from importlib.resources.abc import Traversable
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
@@ -30,10 +30,11 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.structure import Structure, StructureError
 
 from screening.documents import Document, EnergyConvention
-from screening.errors import InvalidInput, MissingReference
+from screening.errors import InvalidInput, MissingReference, MixedConventions
 
 COORDINATE_DECIMALS = 6
 ENERGY_DECIMALS = 5
+SAME_ENERGY_EV_PER_ATOM = 1.5 * 10**-ENERGY_DECIMALS
 
 
 def _structure_from_plain(value: Any) -> Any:
@@ -67,19 +68,41 @@ PlainStructure = Annotated[
 ]
 
 
-class ReferencePhase(Document):
+class _HashedDocument(Document):
+    """A document that keeps what is derived from it."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A changed copy, which derives everything anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        for derived in copy.__dict__.keys() - type(copy).model_fields.keys():
+            del copy.__dict__[derived]
+        return copy
+
+
+class ReferencePhase(_HashedDocument):
     """A relaxed phase, its energy and where its structure came from."""
 
     name: str = Field(description="unique in its snapshot; polymorphs differ by name")
     formula: str = Field(description="reduced formula")
     structure: PlainStructure
-    energy_eV_per_atom: FiniteFloat
+    energy_eV_per_atom: FiniteFloat = Field(description="corrections included")
+    correction_eV_per_atom: FiniteFloat | None = Field(
+        default=None,
+        description="what MP2020 corrections add to that energy; None where the convention has "
+        "them inside its potential",
+    )
+    entry_id: str | None = Field(default=None, description="in the database that it is from")
     source: str = Field(
         description="where the starting coordinates came from: DOI or handbook of the structure "
         "type, or how they were built when no published coordinates were used"
     )
     caveats: tuple[str, ...] = Field(
         default=(), description="handed on to every candidate that forms this phase"
+    )
+    start_sha256: str | None = Field(
+        default=None,
+        description="of the structure that was relaxed; a build that starts from the same one has "
+        "nothing to do",
     )
 
     @model_validator(mode="after")
@@ -89,10 +112,20 @@ class ReferencePhase(Document):
             raise ValueError(f"{self.name}: formula {self.formula}, but the structure is {found}")
         return self
 
-    @property
+    @cached_property
     def composition(self) -> Composition:
         """Contents of the relaxed cell."""
         return self.structure.composition
+
+    @cached_property
+    def elements(self) -> frozenset[str]:
+        """Symbols of what it is made of."""
+        return frozenset(element.symbol for element in self.composition)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of all that can change an answer; not of where the relaxation started."""
+        return _sha256(self.model_dump(mode="json", exclude={"start_sha256"}, exclude_none=True))
 
 
 class RelaxationProtocol(Document):
@@ -103,11 +136,16 @@ class RelaxationProtocol(Document):
     max_steps: int = Field(ge=1)
 
 
-class ReferencePhases(Document):
+class ReferencePhases(_HashedDocument):
     """A snapshot of reference phases in one energy convention."""
 
     convention: EnergyConvention
-    relaxation: RelaxationProtocol
+    relaxation: RelaxationProtocol | None = Field(
+        default=None, description="None for phases that a database or other programs relaxed"
+    )
+    source: str = Field(
+        default="unknown", description="who computed the energies, and with what: database, engine"
+    )
     date: str = Field(description="ISO date of the last change")
     element_caveats: dict[str, str] = Field(
         default_factory=dict,
@@ -117,23 +155,24 @@ class ReferencePhases(Document):
 
     @model_validator(mode="after")
     def _names_unique(self) -> Self:
-        names = [phase.name for phase in self.phases]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        counts = Counter(phase.name for phase in self.phases)
+        twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
             raise ValueError(f"phases listed twice: {', '.join(twice)}")
         return self
 
     @classmethod
     def load(cls, snapshot: str | Path) -> ReferencePhases:
-        """Read a shipped snapshot by its name, or any snapshot by its path.
+        """Read a shipped snapshot by its name, or any by the path of its file or folder.
 
         Raises:
-            InvalidInput: no such snapshot, or a file that is not one.
+            InvalidInput: no such snapshot, a file that is not one, or two files of a folder that
+                give one phase two energies.
+            MixedConventions: files of a folder that differ in convention or relaxation.
         """
-        if str(snapshot) in shipped_snapshots():
-            return _load_shipped(str(snapshot))
-        path = locate_snapshot(snapshot)
-        return cls.parse(path.read_bytes(), str(path))
+        from screening.stability.snapshots import load_snapshot  # which makes these phases
+
+        return load_snapshot(snapshot)
 
     @classmethod
     def parse(cls, content: bytes, origin: str) -> Self:
@@ -152,25 +191,47 @@ class ReferencePhases(Document):
                 f"{where + ': ' if where else ''}{first['msg']}; restore it or regenerate it"
             ) from error
 
+    @classmethod
+    def merge(cls, snapshots: Mapping[str, ReferencePhases]) -> ReferencePhases:
+        """One snapshot of several; the same phase in two of them is one phase.
+
+        Args:
+            snapshots: origin, which names it in errors -> snapshot; at least one.
+
+        Raises:
+            MixedConventions: they differ in convention or in how they were relaxed.
+            InvalidInput: a phase of one name has two energies.
+        """
+        first_origin, first = next(iter(snapshots.items()))
+        found: dict[str, tuple[str, ReferencePhase]] = {}
+        caveats: dict[str, str] = {}
+        for origin, snapshot in snapshots.items():
+            _require_alike(first_origin, first, origin, snapshot)
+            caveats = snapshot.element_caveats | caveats
+            for phase in snapshot.phases:
+                where, known = found.setdefault(phase.name, (origin, phase))
+                _require_same_energy(where, known, origin, phase)
+        return cls(
+            convention=first.convention,
+            relaxation=first.relaxation,
+            source="; ".join(dict.fromkeys(s.source for s in snapshots.values())),
+            date=max(snapshot.date for snapshot in snapshots.values()),
+            element_caveats=caveats,
+            phases=tuple(phase for _, phase in found.values()),
+        )
+
     def dump(self) -> str:
         """The text of a snapshot's file: a readable header, then a line per phase."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump(mode="json", exclude_none=True)
         lines = ",\n".join(json.dumps(p, ensure_ascii=False) for p in content.pop("phases"))
         header = json.dumps(content, ensure_ascii=False, indent=1).removesuffix("\n}")
         return f'{header},\n "phases": [\n{lines}\n ]\n}}\n'
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of all that can change an answer: everything but the date and the layout."""
-        content = self.model_dump(mode="json", exclude={"date"})
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A changed copy, with a hash of its own."""
-        copy = super().model_copy(update=update, deep=deep)
-        copy.__dict__.pop("sha256", None)
-        return copy
+        """Hash of all that can change an answer: not the date, the source or the order."""
+        content = self.model_dump(mode="json", exclude={"date", "source", "phases"})
+        return _sha256({**content, "phases": sorted(phase.sha256 for phase in self.phases)})
 
     def for_system(self, elements: Iterable[str]) -> tuple[ReferencePhase, ...]:
         """The phases made of nothing but `elements`.
@@ -182,51 +243,66 @@ class ReferencePhases(Document):
             MissingReference: an element without an elemental phase; without it neither formation
                 energies nor voltages have a zero.
         """
-        system = set(elements)
-        found = tuple(p for p in self.phases if {e.symbol for e in p.composition} <= system)
-        missing = system - {p.composition.elements[0].symbol for p in found if _elemental(p)}
+        system = frozenset(elements)
+        found = tuple(phase for phase in self.phases if phase.elements <= system)
+        missing = system.difference(*(p.elements for p in found if len(p.elements) == 1))
         if missing:
-            known = sorted(p.composition.elements[0].symbol for p in self.phases if _elemental(p))
+            known = sorted(
+                {symbol for p in self.phases if len(p.elements) == 1 for symbol in p.elements}
+            )
             raise MissingReference(
                 f"no elemental reference phase of {', '.join(sorted(missing))} for the system "
-                f"{'-'.join(sorted(system))}; the snapshot knows {', '.join(dict.fromkeys(known))};"
+                f"{'-'.join(sorted(system))}; the snapshot knows {', '.join(known)};"
                 " add the element and its compounds to the snapshot"
             )
         return found
 
+    def system(self, elements: Iterable[str]) -> ReferencePhases:
+        """The snapshot of one chemical system, with a hash that other phases do not change.
 
-def shipped_snapshots() -> tuple[str, ...]:
-    """Names of the snapshots inside the package."""
-    files = (item.name for item in _data().iterdir())
-    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
-
-
-def locate_snapshot(snapshot: str | Path) -> Path:
-    """The file of a shipped snapshot, or the path itself.
-
-    Raises:
-        InvalidInput: neither a shipped name nor a file.
-    """
-    if str(snapshot) in shipped_snapshots():
-        return Path(str(_data() / f"{snapshot}.json"))
-    path = Path(snapshot)
-    if not path.is_file():
-        raise InvalidInput(
-            f"no reference phases {str(snapshot)!r}: not a file, and the shipped snapshots "
-            f"are {', '.join(shipped_snapshots())}"
+        Raises:
+            MissingReference: see `for_system`.
+        """
+        system = frozenset(elements)
+        caveats = {
+            symbol: text for symbol, text in self.element_caveats.items() if symbol in system
+        }
+        return self.model_copy(
+            update={"phases": self.for_system(system), "element_caveats": caveats}
         )
-    return path
 
 
-@lru_cache
-def _load_shipped(name: str) -> ReferencePhases:
-    path = locate_snapshot(name)
-    return ReferencePhases.parse(path.read_bytes(), str(path))
+def _require_alike(
+    first_origin: str, first: ReferencePhases, origin: str, other: ReferencePhases
+) -> None:
+    """Refuse to merge energies that cannot be compared."""
+    if first.convention != other.convention:
+        differing = ", ".join(
+            f"{field}: {ours!r} against {theirs!r}"
+            for field, ours in first.convention
+            if ours != (theirs := getattr(other.convention, field))
+        )
+        raise MixedConventions(
+            f"{first_origin} and {origin} are of different energy conventions ({differing}); "
+            "their energies cannot be compared: keep them in different folders"
+        )
+    if first.relaxation != other.relaxation:
+        raise MixedConventions(
+            f"the phases of {first_origin} and of {origin} were relaxed differently "
+            f"({first.relaxation} against {other.relaxation}); build one of them again"
+        )
 
 
-def _data() -> Traversable:
-    return resources.files("screening.stability") / "data"
+def _require_same_energy(
+    first_origin: str, first: ReferencePhase, origin: str, other: ReferencePhase
+) -> None:
+    if abs(first.energy_eV_per_atom - other.energy_eV_per_atom) > SAME_ENERGY_EV_PER_ATOM:
+        raise InvalidInput(
+            f"{first.name} has {first.energy_eV_per_atom:.5f} eV/atom in {first_origin} and "
+            f"{other.energy_eV_per_atom:.5f} in {origin}; remove the wrong one"
+        )
 
 
-def _elemental(phase: ReferencePhase) -> bool:
-    return len(phase.composition.elements) == 1
+def _sha256(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

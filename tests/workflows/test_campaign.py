@@ -16,7 +16,7 @@ from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
 
 from screening.documents import Ranking
-from screening.stability.references import locate_snapshot
+from screening.stability.snapshots import locate_snapshot
 from screening.units import BOLTZMANN_EV_PER_K
 from workflows.campaign import build_campaign, enumerate_campaign
 from workflows.config_file import load_campaign, read_structures

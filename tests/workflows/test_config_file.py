@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from screening.stability.references import locate_snapshot
+from screening.stability.snapshots import locate_snapshot
 from workflows.config_docs import allowed, default_yaml, schema_at
 from workflows.config_file import (
     ConfigError,

@@ -1,16 +1,14 @@
 import json
+import time
 
 import pytest
 from invented_systems import snapshot
 from numpy.testing import assert_allclose
 from pydantic import ValidationError
 
-from screening.errors import InvalidInput, MissingReference
-from screening.stability.references import (
-    ReferencePhases,
-    locate_snapshot,
-    shipped_snapshots,
-)
+from screening.errors import InvalidInput, MissingReference, MixedConventions
+from screening.stability.references import ReferencePhases
+from screening.stability.snapshots import locate_snapshot, shipped_snapshots
 
 SHIPPED = shipped_snapshots()
 
@@ -85,9 +83,9 @@ def test_a_path_is_read_as_a_name_is(tmp_path):
 
 
 def test_unknown_snapshot_names_the_shipped_ones(tmp_path):
-    with pytest.raises(InvalidInput, match=r"'chgnet-9': not a file.*snapshots are chgnet-0\.3\.0"):
+    with pytest.raises(InvalidInput, match=r"'chgnet-9': neither a file.*are chgnet-0\.3\.0"):
         ReferencePhases.load("chgnet-9")
-    with pytest.raises(InvalidInput, match="not a file"):
+    with pytest.raises(InvalidInput, match=r"holds no snapshot.*references fetch"):
         ReferencePhases.load(tmp_path)
 
 
@@ -142,6 +140,132 @@ def test_for_system_needs_every_element():
     references = snapshot({"KCl": -4.0})
     with pytest.raises(MissingReference, match=r"of Ta for the system Cl-K-Ta.*knows Cl, K;"):
         references.for_system(["K", "Ta", "Cl"])
+
+
+def test_a_system_is_known_by_its_own_phases_alone():
+    small = snapshot({"KCl": -4.0, "TaCl5": -9.0}, element_caveats={"Ta": "odd"})
+    large = snapshot(
+        {"ZrCl4": -8.0, "KCl": -4.0, "TaCl5": -9.0}, element_caveats={"Zr": "odd", "Ta": "odd"}
+    )
+    system = ("K", "Ta", "Cl")
+    assert small.sha256 != large.sha256
+    assert small.system(system).sha256 == large.system(reversed(system)).sha256
+    assert large.system(system).element_caveats == {"Ta": "odd"}
+    changed = snapshot({"KCl": -4.1, "TaCl5": -9.0}, element_caveats={"Ta": "odd"})
+    assert changed.system(system).sha256 != small.system(system).sha256
+    assert changed.system(("Ta", "Cl")).sha256 == small.system(("Ta", "Cl")).sha256
+
+
+def test_a_system_needs_every_element():
+    with pytest.raises(MissingReference, match="of Zr for the system Cl-K-Zr"):
+        snapshot({"KCl": -4.0}).system(["K", "Zr", "Cl"])
+
+
+def test_the_start_of_a_relaxation_changes_no_hash():
+    references = snapshot({"KCl": -4.0})
+    started = tuple(p.model_copy(update={"start_sha256": "0"}) for p in references.phases)
+    assert references.model_copy(update={"phases": started}).sha256 == references.sha256
+    marked = tuple(p.model_copy(update={"caveats": ("doubtful",)}) for p in references.phases)
+    assert references.model_copy(update={"phases": marked}).sha256 != references.sha256
+
+
+def test_a_snapshot_written_before_sources_were_kept_is_still_read():
+    content = json.loads(snapshot({"KCl": -4.0}).dump())
+    del content["source"]
+    again = ReferencePhases.parse(json.dumps(content).encode(), "old")
+    assert again.source == "unknown"
+    assert again.sha256 == snapshot({"KCl": -4.0}).sha256
+
+
+def test_corrections_and_entry_ids_are_kept():
+    references = snapshot({"KCl": -4.0})
+    phase = references.phases[0].model_copy(
+        update={"correction_eV_per_atom": -0.307, "entry_id": "mp-23193"}
+    )
+    corrected = references.model_copy(update={"phases": (phase, *references.phases[1:])})
+    again = ReferencePhases.parse(corrected.dump().encode(), "again")
+    assert again.sha256 == corrected.sha256 != references.sha256
+    assert again.phases[0].entry_id == "mp-23193"
+    assert again.phases[0].correction_eV_per_atom == -0.307
+
+
+def write(folder, **snapshots):
+    folder.mkdir(exist_ok=True)
+    for name, references in snapshots.items():
+        (folder / f"{name}.json").write_text(references.dump(), encoding="utf-8")
+    return folder
+
+
+def test_a_folder_is_one_snapshot(tmp_path):
+    folder = write(
+        tmp_path / "systems",
+        a=snapshot({"KCl": -4.0}, element_caveats={"K": "odd"}),
+        b=snapshot({"NaCl": -4.1}, element_caveats={"Na": "odd"}),
+    )
+    (folder / "notes.txt").write_text("not a snapshot", encoding="utf-8")
+    references = ReferencePhases.load(folder)
+    assert [p.name for p in references.phases] == ["KCl", "Cl", "K", "NaCl", "Na"]
+    assert references.element_caveats == {"K": "odd", "Na": "odd"}
+    whole = snapshot({"NaCl": -4.1, "KCl": -4.0}, element_caveats={"K": "odd", "Na": "odd"})
+    assert references.sha256 == whole.sha256
+
+
+def test_a_changed_file_is_read_again(tmp_path):
+    folder = write(tmp_path / "systems", a=snapshot({"KCl": -4.0}), b=snapshot({"NaCl": -4.1}))
+    before = ReferencePhases.load(folder)
+    assert ReferencePhases.load(folder) is before
+    write(folder, b=snapshot({"NaCl": -4.1234}))
+    assert ReferencePhases.load(folder).sha256 != before.sha256
+
+
+def test_one_name_with_two_energies_names_both_files(tmp_path):
+    folder = write(tmp_path / "systems", a=snapshot({"KCl": -4.0}), b=snapshot({"KCl": -4.2}))
+    with pytest.raises(
+        InvalidInput, match=r"KCl has -2\.00000 eV/atom in .*a\.json and -2\.10000 in .*b\.json"
+    ):
+        ReferencePhases.load(folder)
+
+
+def test_two_conventions_are_not_merged(tmp_path):
+    other = snapshot({"KCl": -4.0})
+    convention = other.convention.model_copy(update={"corrections": "MP2020"})
+    folder = write(
+        tmp_path / "systems",
+        a=snapshot({"NaCl": -4.0}),
+        b=other.model_copy(update={"convention": convention}),
+    )
+    with pytest.raises(
+        MixedConventions, match=r"a\.json and .*b\.json.*corrections: 'none' against 'MP2020'"
+    ):
+        ReferencePhases.load(folder)
+
+
+def test_two_ways_to_relax_are_not_merged(tmp_path):
+    folder = write(
+        tmp_path / "systems",
+        a=snapshot({"NaCl": -4.0}),
+        b=snapshot({"KCl": -4.0}).model_copy(update={"relaxation": None}),
+    )
+    with pytest.raises(MixedConventions, match=r"a\.json.*b\.json were relaxed differently"):
+        ReferencePhases.load(folder)
+
+
+def test_a_large_snapshot_is_read_quickly(tmp_path, shipped):
+    phases = tuple(
+        phase.model_copy(update={"name": f"{phase.name} {copy}"})
+        for copy in range(10)
+        for phase in shipped.phases
+    )
+    large = shipped.model_copy(update={"phases": phases[:400]})
+    path = tmp_path / "large.json"
+    path.write_text(large.dump(), encoding="utf-8")
+    started_s = time.perf_counter()
+    read = ReferencePhases.load(path)
+    assert time.perf_counter() - started_s < 1
+    read.system(["K", "Ta", "Cl"])
+    started_s = time.perf_counter()
+    assert read.system(["K", "Ta", "Cl"]).sha256
+    assert time.perf_counter() - started_s < 0.05
 
 
 def test_frozen():

@@ -1,0 +1,82 @@
+"""Snapshots of reference phases in files: the shipped ones by name, others by file or folder."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import NamedTuple
+
+from screening.errors import InvalidInput
+from screening.stability.references import ReferencePhases
+
+SUFFIX = ".json"
+
+
+class _Stamp(NamedTuple):
+    """A file as it is now; another content has another stamp."""
+
+    path: Path
+    mtime_ns: int
+    size: int
+
+
+def shipped_snapshots() -> tuple[str, ...]:
+    """Names of the snapshots inside the package."""
+    files = (item.name for item in _data().iterdir())
+    return tuple(sorted(name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX)))
+
+
+def locate_snapshot(snapshot: str | Path) -> Path:
+    """The file of a shipped snapshot, or the path itself, of a file or a folder.
+
+    Raises:
+        InvalidInput: neither a shipped name nor a file or folder.
+    """
+    if str(snapshot) in shipped_snapshots():
+        return Path(str(_data() / f"{snapshot}{SUFFIX}"))
+    path = Path(snapshot)
+    if not path.exists():
+        raise InvalidInput(
+            f"no reference phases {str(snapshot)!r}: neither a file nor a folder, and the shipped "
+            f"snapshots are {', '.join(shipped_snapshots())}"
+        )
+    return path
+
+
+def snapshot_files(snapshot: str | Path) -> list[Path]:
+    """The files that a snapshot consists of, in the order of their names.
+
+    Raises:
+        InvalidInput: no such snapshot, or a folder without any.
+    """
+    path = locate_snapshot(snapshot)
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.glob(f"*{SUFFIX}") if file.is_file())
+    if not files:
+        raise InvalidInput(
+            f"the folder {path} holds no snapshot of reference phases (*{SUFFIX}); make one with "
+            "`halideflow references fetch`, `build` or `vasp`"
+        )
+    return files
+
+
+def load_snapshot(snapshot: str | Path) -> ReferencePhases:
+    """What `ReferencePhases.load` answers; files that do not change are read once a process."""
+    stamps = []
+    for file in snapshot_files(snapshot):
+        status = file.stat()
+        stamps.append(_Stamp(file, status.st_mtime_ns, status.st_size))
+    return _load(tuple(stamps))
+
+
+@lru_cache(maxsize=8)
+def _load(stamps: tuple[_Stamp, ...]) -> ReferencePhases:
+    parts = {str(path): ReferencePhases.parse(path.read_bytes(), str(path)) for path, *_ in stamps}
+    return ReferencePhases.merge(parts) if len(parts) > 1 else next(iter(parts.values()))
+
+
+def _data() -> Traversable:
+    return resources.files("screening.stability") / "data"
