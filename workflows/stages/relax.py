@@ -40,16 +40,24 @@ def relax(
     structure: Structure, mobile_ion: str, engine: EngineSettings, settings: RelaxSettings
 ) -> RelaxDocument:
     """Check, rattle (reproducibly) and relax."""
+    return answer(RelaxDocument, lambda: relaxation_of(structure, mobile_ion, engine, settings))
 
-    def compute() -> Relaxation:
-        from screening.structures import check_structure
 
-        check_structure(structure, mobile_ion)
-        rattled = structure.copy()
-        if settings.rattle_A:
-            rattled.perturb(settings.rattle_A, seed=0)
-        relaxation = load_engine(engine).relax(rattled, settings)
-        check_structure(relaxation.structure, mobile_ion)
-        return relaxation
+def relaxation_of(
+    structure: Structure, mobile_ion: str, engine: EngineSettings, settings: RelaxSettings
+) -> Relaxation:
+    """What the stage does, without its boundary.
 
-    return answer(RelaxDocument, compute)
+    Raises:
+        UnusableStructure: before or after the relaxation.
+        EngineFailure: no usable answer.
+    """
+    from screening.structures import check_structure
+
+    check_structure(structure, mobile_ion)
+    rattled = structure.copy()
+    if settings.rattle_A:
+        rattled.perturb(settings.rattle_A, seed=0)
+    relaxation = load_engine(engine).relax(rattled, settings)
+    check_structure(relaxation.structure, mobile_ion)
+    return relaxation
