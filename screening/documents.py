@@ -146,9 +146,9 @@ class RelaxDocument(StageDocument):
 
 
 class LowestOrdering(Document):
-    """The lowest energy among all orderings of one composition in one host."""
+    """The lowest energy among relaxed structures of one composition: in one host, or in all."""
 
-    energy_eV_per_atom: float | None = Field(description="None if no ordering could be relaxed")
+    energy_eV_per_atom: float | None = Field(description="None if none could be relaxed")
 
 
 class Limit(Document):
@@ -174,11 +174,7 @@ class Window(Document):
 
 
 class VoltageStep(Document):
-    """What happens at one potential, on the way down: the metal A is taken up.
-
-    Amounts are per reduced formula unit of the candidate, charges and energies those of this step
-    per gram or kilogram of candidate.
-    """
+    """What happens at one potential, on the way down; amounts per candidate formula unit."""
 
     potential_V: float
     reaction: str
@@ -217,7 +213,9 @@ class InterfaceReaction(Document):
     """What a mixture of the candidate and a partner turns into at one mixing ratio."""
 
     mixing_fraction: float = Field(
-        ge=0, le=1, description="of the candidate; by atoms, at an open interface those other than A"
+        ge=0,
+        le=1,
+        description="of the candidate; by atoms, at an open interface those other than A",
     )
     energy_eV_per_atom: float = Field(le=0, description="products - unmixed candidate and partner")
     mutual_energy_eV_per_atom: float = Field(
@@ -276,7 +274,7 @@ class Stability(Document):
     profile: VoltageProfile
     guards: tuple[Guard, ...]
     interfaces: tuple[Interface, ...] = ()
-    references_sha256: str
+    references_sha256: str = Field(description="of the phases of its chemical system")
     caveats: tuple[str, ...] = ()
 
     @property

@@ -1,23 +1,28 @@
-"""Stability of one candidate: place on the hull, decomposition, electrochemical window."""
+"""Stability of one candidate: place on the hull, windows, voltage profile, guards."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
-from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core.composition import Composition
 
 from screening.documents import EnergyConvention, Stability
 from screening.errors import EnergyNotFinite, InvalidInput, MixedConventions, UnusableStructure
-from screening.stability.hull import place_on_hull, reference_entries
-from screening.stability.references import ReferencePhase, ReferencePhases
-from screening.stability.window import Window, electrochemical_window
+from screening.stability.corrections import require_corrections, without_halide_corrections
+from screening.stability.guards import check_guards
+from screening.stability.hull import Hull, hull_of
+from screening.stability.profile import Along
+from screening.stability.references import ReferencePhases
 
 ALKALI_METALS = ("Li", "Na", "K", "Rb", "Cs")
 ON_HULL_EV_PER_ATOM = 1e-4  # a relaxation does not tell energies closer than this apart
-SUSPICIOUS_DEPTH_EV_PER_ATOM = 0.050
-SAME_LIMIT_V = 1e-6
+ZERO_WIDTH_V = 1e-6
+_HULLS: dict[tuple[str, bool], Hull] = {}
+RAW_HALIDES = (
+    "computed without MP2020's correction of halide anions: limits that involve the halogen are "
+    "lower than those of corrected energies, by 0.61 V where Cl2 forms from a chloride"
+)
 
 
 def assess_stability(
@@ -26,15 +31,16 @@ def assess_stability(
     convention: EnergyConvention,
     references: ReferencePhases,
     mobile_ion: str,
+    *,
+    polymorph_energy_eV_per_atom: float | None = None,
+    raw_halide_energies: bool = False,
 ) -> Stability:
     """Compare a candidate with the reference phases of its elements.
 
-    Polymorphs of the candidate's own composition compete. A candidate on or below the hull of all
-    other phases is stable and has a window of its own; the window of any other is that of the
-    equilibrium at its composition. `decomposition` names the competitors at the candidate's
-    composition in both cases: what a metastable candidate decomposes into, and what a stable one
-    is formed from with the gain `energy_below_competitors_eV_per_atom`. All amounts are per
-    reduced formula unit of the candidate.
+    The energy above hull counts all phases, polymorphs of the candidate's own composition
+    included. How far a candidate lies below its competitors, its own window and, if it is stable,
+    its decomposition count phases of other compositions alone: a polymorph is no reaction
+    product. All amounts are per reduced formula unit of the candidate.
 
     Args:
         composition: contains the mobile ion and another element; amounts of any scale.
@@ -42,44 +48,87 @@ def assess_stability(
         convention: of that energy.
         references: hold every element of the candidate and their competing compounds.
         mobile_ion: symbol of an alkali metal; potentials are against this metal, in volts.
+        polymorph_energy_eV_per_atom: of the lowest other structure of the same composition that
+            is not among the references.
+        raw_halide_energies: take MP2020's correction of halide anions out of all energies.
 
     Raises:
         MixedConventions: the candidate's energy and the references differ in convention.
         MissingReference: an element of the candidate has no elemental phase.
+        MissingCorrection: a halide among the references lacks its correction.
         EnergyNotFinite: an energy that is NaN or infinite.
         InvalidInput: a mobile ion that is not a monovalent alkali metal.
-        UnsoundHull: the metal is not in equilibrium at 0 V.
         UnusableStructure: a candidate without the mobile ion, or of nothing else.
     """
     _require_same_convention(convention, references.convention)
     _require_usable(composition, energy_eV_per_atom, mobile_ion)
-    system = sorted(element.symbol for element in composition)
-    phases = references.for_system(system)
-    candidate = PDEntry(composition, energy_eV_per_atom * composition.num_atoms)
+    elements = [element.symbol for element in composition]
+    system = references.system(elements)
+    require_corrections(system)
+    if raw_halide_energies:
+        energy_eV_per_atom = without_halide_corrections(composition, energy_eV_per_atom)
+        if polymorph_energy_eV_per_atom is not None:
+            polymorph_energy_eV_per_atom = without_halide_corrections(
+                composition, polymorph_energy_eV_per_atom
+            )
+    known = _hull(system, elements, raw_halide_energies)
+    competitors = known
+    if polymorph_energy_eV_per_atom is not None:
+        competitors = known.with_phase(composition, polymorph_energy_eV_per_atom)
+    others = known.without(composition.reduced_formula)
 
-    entries = reference_entries(phases)
-    competitors = PhaseDiagram(entries)
-    place = place_on_hull(competitors, candidate)
-    depth_eV_per_atom = place.energy_below_competitors_eV_per_atom
-    window = electrochemical_window(PhaseDiagram([*entries, candidate]), composition, mobile_ion)
-    stable = depth_eV_per_atom > -ON_HULL_EV_PER_ATOM
-    formed = {*place.decomposition, *window.reduction.products, *window.oxidation.products}
-
-    return Stability(
-        formation_energy_eV_per_atom=place.formation_energy_eV_per_atom,
-        e_hull_eV_per_atom=max(0.0, -depth_eV_per_atom),
-        energy_below_competitors_eV_per_atom=depth_eV_per_atom,
-        decomposition=place.decomposition,
-        reduction_limit_V=window.reduction.potential_V,
-        oxidation_limit_V=window.oxidation.potential_V,
-        reduction_products=window.reduction.products,
-        oxidation_products=window.oxidation.products,
-        reduction_reaction=window.reduction.reaction,
-        oxidation_reaction=window.oxidation.reaction,
-        window_of="candidate" if stable else "equilibrium",
-        references_sha256=references.sha256,
-        caveats=tuple(_caveats(composition, depth_eV_per_atom, references, phases, formed, window)),
+    amounts = known.amounts(composition.reduced_composition)
+    n_atoms = amounts.sum()
+    above_eV_per_atom = energy_eV_per_atom - float(competitors.energies_at(amounts)) / n_atoms
+    stable = above_eV_per_atom < ON_HULL_EV_PER_ATOM
+    reacting = Along.of(others, composition, energy_eV_per_atom, mobile_ion)
+    coexisting = Along.of(competitors, composition, energy_eV_per_atom, mobile_ion)
+    equilibrium_window = coexisting.equilibrium_window()
+    along = reacting if stable else coexisting
+    decomposition = (others if stable else competitors).decomposition(amounts)
+    pure_eV = sum(
+        n * known.element_energy_eV(symbol)
+        for symbol, n in zip(known.elements, amounts, strict=True)
     )
+    stability = Stability(
+        formation_energy_eV_per_atom=energy_eV_per_atom - pure_eV / n_atoms,
+        e_hull_eV_per_atom=max(0.0, above_eV_per_atom),
+        energy_below_competitors_eV_per_atom=float(others.energies_at(amounts)) / n_atoms
+        - energy_eV_per_atom,
+        decomposition=decomposition,
+        candidate_window=reacting.candidate_window(),
+        equilibrium_window=equilibrium_window,
+        window_of="candidate" if stable else "equilibrium",
+        profile=along.voltage_profile(composition.reduced_composition.weight),
+        guards=check_guards(
+            composition,
+            energy_below_known_eV_per_atom=float(known.energies_at(amounts)) / n_atoms
+            - energy_eV_per_atom,
+            hull=known,
+            references=system,
+            mobile_ion=mobile_ion,
+            raw_halide_energies=raw_halide_energies,
+        ),
+        references_sha256=system.sha256,
+    )
+    caveats = tuple(_caveats(composition, stability, system, raw_halide_energies))
+    return stability.model_copy(update={"caveats": caveats})
+
+
+def _hull(system: ReferencePhases, elements: Sequence[str], raw_halide_energies: bool) -> Hull:
+    """The hull of a chemical system, made once a process."""
+    key = system.sha256, raw_halide_energies
+    if key not in _HULLS:
+        hull = hull_of(system.phases, elements)
+        if raw_halide_energies:
+            hull = hull.with_energies(
+                [
+                    without_halide_corrections(phase.composition, phase.energy_eV_per_atom)
+                    for phase in system.phases
+                ]
+            )
+        _HULLS[key] = hull
+    return _HULLS[key]
 
 
 def _require_same_convention(candidate: EnergyConvention, references: EnergyConvention) -> None:
@@ -115,32 +164,37 @@ def _require_usable(composition: Composition, energy_eV_per_atom: float, mobile_
 
 def _caveats(
     composition: Composition,
-    depth_eV_per_atom: float,
+    stability: Stability,
     references: ReferencePhases,
-    phases: Iterable[ReferencePhase],
-    formed: set[str],
-    window: Window,
+    raw_halide_energies: bool,
 ) -> Iterator[str]:
     formula = composition.reduced_formula
-    if depth_eV_per_atom > SUSPICIOUS_DEPTH_EV_PER_ATOM:
-        yield (
-            f"{1000 * depth_eV_per_atom:.0f} meV/atom below the hull of all other phases: a "
-            "competing phase is probably missing, or the relaxed structure is not what it was"
-        )
+    if raw_halide_energies:
+        yield RAW_HALIDES
     elements = set(composition.elements)
-    if not any(set(phase.composition) == elements for phase in phases):
+    if not any(set(phase.composition) == elements for phase in references.phases):
         yield (
             f"no reference phase contains {', '.join(sorted(e.symbol for e in elements))} "
             "together: the energy above hull is a lower bound and the window may be narrower"
         )
-    if window.oxidation.potential_V - window.reduction.potential_V < SAME_LIMIT_V:
+    own = stability.candidate_window
+    if stability.window_of == "equilibrium" and stability.equilibrium_window.width_V < ZERO_WIDTH_V:
         yield (
             f"{formula} lies where three or more phases coexist at one potential: its equilibrium "
             "has a window of zero width"
         )
+    if own.reduction.potential_V > own.oxidation.potential_V:
+        yield (
+            f"at no potential is {formula} itself stable against taking up or giving off the metal"
+        )
     for symbol, text in references.element_caveats.items():
         if symbol in composition:
             yield text
-    for phase in phases:
+    formed = {
+        *stability.decomposition,
+        *(p for w in (own, stability.equilibrium_window) for p in w.reduction.products),
+        *(p for w in (own, stability.equilibrium_window) for p in w.oxidation.products),
+    }
+    for phase in references.phases:
         if phase.formula in formed:
             yield from phase.caveats

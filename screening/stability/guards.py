@@ -1,0 +1,94 @@
+"""Guards: is a window sound? What makes windows wrong in silence is looked for, and said.
+
+A guard that fails does not take the number away; it marks the candidate as suspect until somebody
+has found the cause. What would make every number wrong (two conventions in one hull, an element
+without reference, a missing correction) is an error instead: see `assessment`.
+"""
+
+from __future__ import annotations
+
+from pymatgen.core.composition import Composition
+from pymatgen.core.periodic_table import Element
+
+from screening.documents import Guard
+from screening.stability.hull import Hull
+from screening.stability.references import ReferencePhases
+
+SUSPICIOUS_DEPTH_EV_PER_ATOM = 0.050
+# Engines are within 0.15 eV of experiment for alkali halides. A metal that is not the lowest phase
+# of its element, a missing correction (0.61 eV a chlorine) or another functional is further off.
+MAX_ALKALI_HALIDE_ERROR_EV = 0.35
+HALOGENS = ("F", "Cl", "Br", "I")
+ANIONS = frozenset(
+    Element(symbol) for symbol in ("F", "Cl", "Br", "I", "O", "S", "Se", "Te", "N", "H")
+)
+
+
+def check_guards(
+    composition: Composition,
+    *,
+    energy_below_known_eV_per_atom: float,
+    hull: Hull,
+    references: ReferencePhases,
+    mobile_ion: str,
+    raw_halide_energies: bool,
+) -> tuple[Guard, ...]:
+    """All guards of one candidate.
+
+    Args:
+        composition: of the candidate.
+        energy_below_known_eV_per_atom: hull of all reference phases minus the candidate.
+        hull: of the reference phases.
+        references: of the candidate's chemical system, in the candidate's convention.
+        mobile_ion: symbol of the metal A.
+        raw_halide_energies: whether the corrections of halide anions were taken out.
+    """
+    return (
+        _conventions(references, raw_halide_energies),
+        _reference_space(composition, references),
+        _depth(energy_below_known_eV_per_atom),
+    )
+
+
+def _conventions(references: ReferencePhases, raw_halide_energies: bool) -> Guard:
+    convention = references.convention
+    without = ", halide corrections taken out of all of them" if raw_halide_energies else ""
+    return Guard(
+        name="one_convention",
+        passed=True,
+        message=f"{len(references.phases)} phases and the candidate are of "
+        f"{convention.potential} ({convention.functional}, corrections: "
+        f"{convention.corrections}){without}",
+    )
+
+
+def _reference_space(composition: Composition, references: ReferencePhases) -> Guard:
+    """Each cation needs a competing compound with an anion of the candidate."""
+    elements = set(composition.elements)
+    anions = elements & ANIONS
+    compounds = [set(p.composition) for p in references.phases if len(p.composition) > 1]
+    bare = sorted(
+        cation.symbol
+        for cation in elements - anions
+        if not any(cation in compound and compound <= {cation} | anions for compound in compounds)
+    )
+    message = f"competing phases hold every cation: {len(compounds)} compounds"
+    if bare:
+        message = (
+            f"no reference compound of {', '.join(bare)} with "
+            f"{', '.join(sorted(anion.symbol for anion in anions)) or 'an anion'} alone: the "
+            "window misses its main competitors"
+        )
+    return Guard(name="reference_space", passed=not bare, message=message)
+
+
+def _depth(energy_below_known_eV_per_atom: float) -> Guard:
+    passed = energy_below_known_eV_per_atom <= SUSPICIOUS_DEPTH_EV_PER_ATOM
+    message = f"{1000 * energy_below_known_eV_per_atom:.0f} meV/atom below all reference phases"
+    if energy_below_known_eV_per_atom <= 0:
+        message = "not below the hull of the reference phases"
+    elif not passed:
+        message += (
+            ": a competing phase is probably missing, or the relaxed structure is not what it was"
+        )
+    return Guard(name="depth", passed=passed, message=message)
