@@ -3,6 +3,7 @@
 ScreeningError                 code: SCREENING
 ├── InvalidInput               INVALID_INPUT        the user's input cannot be used
 ├── NotFinished                NOT_FINISHED         what was asked for is not there yet
+├── Unavailable                UNAVAILABLE          a service elsewhere gives no usable answer
 ├── UnusableStructure          UNUSABLE_STRUCTURE   overlapping atoms, NaN, no mobile ion
 ├── EngineFailure              ENGINE_FAILURE       the energy engine gave no usable answer
 │   ├── EnergyNotFinite        ENERGY_NOT_FINITE    NaN or infinite energy, force or stress
@@ -35,6 +36,12 @@ class NotFinished(ScreeningError):
     """What was asked for is not there yet, or is being made."""
 
     code = "NOT_FINISHED"
+
+
+class Unavailable(ScreeningError):
+    """A service elsewhere gives no usable answer."""
+
+    code = "UNAVAILABLE"
 
 
 class UnusableStructure(ScreeningError):
