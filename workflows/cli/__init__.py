@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from workflows.cli import common, config, doctor, prototypes, results, run
+from workflows.cli import common, config, doctor, prototypes, results, run, window
 from workflows.cli import enumerate as enumeration
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ def _options(
 app.command("enumerate")(enumeration.enumerate_candidates)
 for _command in (
     enumeration.plan,
+    window.window,
     run.run,
     results.status,
     results.rank,

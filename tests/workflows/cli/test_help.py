@@ -13,7 +13,7 @@ from workflows.cli import app, common
 
 COMMANDS = [
     "doctor", "enumerate", "export", "failures", "plan", "prototypes", "rank", "run", "schema",
-    "show", "status", "validate",
+    "show", "status", "validate", "window",
 ]  # fmt: skip
 HEAVY = {
     "ase", "atomate2", "chgnet", "jobflow", "maggma", "matplotlib", "numpy", "pandas",
