@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
 from screening.errors import InvalidInput
+from screening.prototypes.built import built_phases
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -58,6 +59,7 @@ class PhaseType(BaseModel):
     lattice: tuple[float, ...]
     sites: tuple[PhaseSite, ...]
     members: Mapping[str, Cell] = {}
+    hypothetical: tuple[str, ...] = ()  # members whose real structure is not known
     member_cells: str = (
         "R. W. G. Wyckoff, Crystal Structures (1963-64), or the handbooks named there"
     )
@@ -94,7 +96,7 @@ class PhaseType(BaseModel):
 
 def reference_phase_names() -> list[str]:
     """Names of all reference phases: formulas, with a word for polymorphs ("Sn alpha")."""
-    return [*_phases(), *ASE_ELEMENTS]
+    return list(dict.fromkeys((*_phases(), *ASE_ELEMENTS, *built_phases())))
 
 
 def reference_structure(name: str) -> Structure:
@@ -112,6 +114,8 @@ def reference_structure(name: str) -> Structure:
         from pymatgen.io.ase import AseAtomsAdaptor
 
         return AseAtomsAdaptor.get_structure(bulk(key))
+    if key not in _phases():
+        return built_phases()[key].structure()
     return _phases()[key].structure(key)
 
 
@@ -124,10 +128,20 @@ def reference_source(name: str) -> str:
     key = _known_name(name)
     if key in ASE_ELEMENTS:
         return "reference state of the element in ASE (ase.data.reference_states)"
+    if key not in _phases():
+        return built_phases()[key].source
     kind = _phases()[key]
     if key == kind.formula:
         return kind.source
     return f"coordinates of {kind.formula}: {kind.source}; cell: {kind.member_cells}"
+
+
+def is_hypothetical(name: str) -> bool:
+    """Whether the real structure of a phase is unknown, so that models of it compete."""
+    kind = _phases().get(name)
+    if kind is not None:
+        return name in kind.hypothetical
+    return name in built_phases() and built_phases()[name].hypothetical
 
 
 def formula_amounts(phase: str) -> dict[str, int]:
