@@ -1,129 +1,199 @@
-"""Regenerate a snapshot of reference phases: `python -m workflows.references [SNAPSHOT]`.
+"""Reference phases of an engine: the structures that come with the package, relaxed.
 
-Each structure of the snapshot is relaxed again, as the campaign relaxes its candidates, and the
-file is rewritten in place. A file whose numbers do not change keeps its date, so that running the
-command twice changes nothing.
+Every relaxation that ends is noted in a journal beside the file to be written, so that a build that
+was killed goes on where it was, and phases that the file holds already are relaxed again only if
+their starting structures have changed. A phase that fails is listed and stops nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from screening.documents import EnergyConvention
-from screening.errors import MixedConventions, ScreeningError
+from screening.errors import EngineFailure, MixedConventions
+from screening.stability.caveats import compound_caveats, element_caveats
 from screening.stability.references import (
     ENERGY_DECIMALS,
     ReferencePhase,
     ReferencePhases,
+    RelaxationProtocol,
 )
-from screening.stability.snapshots import locate_snapshot
-from workflows.cli.common import ExitCode
+from workflows.engines import engine_convention
+from workflows.reference_relaxations import Compound, Journal, Relaxed, relax_all
 
 if TYPE_CHECKING:
-    from workflows.engines import Engine
+    from workflows.config import EngineSettings
 
-app = typer.Typer(add_completion=False)
+PROTOCOL = RelaxationProtocol(  # an ideal structure keeps its symmetry: nothing is rattled
+    maker="atomate2 ForceFieldRelaxMaker (FIRE, Frechet cell)",
+    max_force_eV_per_A=0.03,
+    max_steps=1000,
+)
+JOURNAL_SUFFIX = ".journal"
 
 
-def regenerate(
-    references: ReferencePhases,
-    engine: Engine,
-    advance: Callable[[], None] = lambda: None,
-) -> ReferencePhases:
-    """Relax every phase of a snapshot again.
+@dataclass(frozen=True)
+class Built:
+    """A snapshot and how it came about."""
+
+    references: ReferencePhases
+    n_relaxed: int
+    n_reused: int
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+def build(
+    compounds: Iterable[Compound],
+    settings: EngineSettings,
+    out: Path,
+    n_workers: int,
+    advance: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> Built:
+    """Relax what `out` does not hold yet and write it.
+
+    Phases of `out` with elements that no compound here has are kept. The file is written once, at
+    the end; until then what was done is in the journal beside it.
 
     Args:
-        references: their structures are the starting points, their settings are kept.
-        engine: of the snapshot's convention.
-        advance: called after each phase.
+        compounds: to be in the snapshot.
+        settings: of the engine.
+        out: the snapshot's file, there or not.
+        n_workers: processes that relax at a time.
+        advance: called with a name and how many of how many relaxations have ended.
 
     Raises:
-        MixedConventions: the engine is not the snapshot's.
-        EnergyNotFinite, NotConverged: the engine gave no usable answer for a phase.
+        MixedConventions: `out` is of another engine, or was relaxed differently.
+        EngineFailure: nothing at all could be relaxed, or a process died.
     """
-    _require_engine_of(references.convention, engine)
-    phases = []
-    for phase in references.phases:
-        phases.append(relax_phase(phase, references, engine))
-        advance()
-    regenerated = references.model_copy(update={"phases": tuple(phases)})
-    # parsed from its own text: what is returned is what a reader of the file will see
-    regenerated = ReferencePhases.parse(regenerated.dump().encode(), "the regenerated snapshot")
-    if regenerated.sha256 == references.sha256:
-        return references
-    return regenerated.model_copy(update={"date": datetime.now(UTC).date().isoformat()})
+    compounds = list(compounds)
+    convention = engine_convention(settings)
+    before = _previous(out, convention)
+    kept = {p.start_sha256: p for p in before.phases if p.start_sha256} if before else {}
+    reused = {c.name: kept[c.sha256] for c in compounds if c.sha256 in kept}
+    wanted = [start for c in compounds if c.name not in reused for start in c.starts]
+    journal = Journal(out.with_name(out.name + JOURNAL_SUFFIX), f"{convention}{PROTOCOL}")
+    done = journal.read()
+    waiting = {s.sha256: s for s in wanted if s.sha256 not in done}
+    n_done = len(wanted) - len(waiting)
+    advance("", n_done, len(wanted))
+    for start, relaxed in relax_all(waiting.values(), settings, PROTOCOL, n_workers):
+        done[start.sha256] = relaxed
+        journal.note(start, relaxed)
+        n_done += 1
+        advance(start.name, n_done, len(wanted))
+    failures = {s.name: done[s.sha256].failure for s in wanted if done[s.sha256].failure}
+    phases = [
+        _renamed(reused[c.name], c) if c.name in reused else phase_of(c, done) for c in compounds
+    ]
+    found = [phase for phase in phases if phase is not None]
+    if not found:
+        raise EngineFailure(
+            f"none of {len(compounds)} phases could be relaxed; the first: "
+            f"{next(iter(failures.items()), 'there is none of these elements')}"
+        )
+    references = _snapshot(found, before, compounds, convention)
+    write_snapshot(out, references)
+    journal.remove()
+    return Built(references, len(waiting), len(reused), failures)
 
 
-def relax_phase(
-    phase: ReferencePhase, references: ReferencePhases, engine: Engine
-) -> ReferencePhase:
-    """Relax one phase with the settings of its snapshot; no random displacement is added."""
-    from workflows.config import RelaxSettings
+def phase_of(compound: Compound, done: Mapping[str, Relaxed]) -> ReferencePhase | None:
+    """The lowest of a compound's relaxed structures; None where none could be relaxed.
 
-    settings = RelaxSettings(
-        max_force_eV_per_A=references.relaxation.max_force_eV_per_A,
-        max_steps=references.relaxation.max_steps,
-        rattle_A=0.0,
+    Args:
+        compound: whose phase it is.
+        done: hash of a start -> where its relaxation ended.
+    """
+    ended = [(done[start.sha256], start) for start in compound.starts]
+    usable = [(relaxed, start) for relaxed, start in ended if relaxed.structure is not None]
+    if not usable:
+        return None
+    lowest, start = min(usable, key=lambda pair: pair[0].energy_eV_per_atom)
+    assert lowest.structure is not None
+    source = start.source
+    if len(compound.starts) > 1:
+        above = sorted(
+            (1000 * (relaxed.energy_eV_per_atom - lowest.energy_eV_per_atom), other.name)
+            for relaxed, other in usable
+            if other is not start
+        )
+        others = ", ".join(f"{name} (+{excess:.0f} meV/atom)" for excess, name in above)
+        source = f"lowest of {len(usable)} prototypes: {start.name}; {source}; above it: {others}"
+    return ReferencePhase(
+        name=compound.name,
+        formula=lowest.structure.composition.reduced_formula,
+        structure=lowest.structure,
+        energy_eV_per_atom=round(lowest.energy_eV_per_atom, ENERGY_DECIMALS),
+        source=source,
+        caveats=compound_caveats(lowest.structure.composition),
+        start_sha256=compound.sha256,
     )
-    relaxed = engine.relax(phase.structure, settings)
-    energy_eV_per_atom = round(float(relaxed.energy_eV_per_atom), ENERGY_DECIMALS)
+
+
+def _renamed(phase: ReferencePhase, compound: Compound) -> ReferencePhase:
+    """A phase kept from before, with the name and source that its structure has now."""
+    source = compound.starts[0].source if len(compound.starts) == 1 else phase.source
     return phase.model_copy(
-        update={"structure": relaxed.structure, "energy_eV_per_atom": energy_eV_per_atom}
+        update={
+            "name": compound.name,
+            "source": source,
+            "caveats": compound_caveats(phase.composition),
+        }
     )
 
 
-def _require_engine_of(convention: EnergyConvention, engine: Engine) -> None:
-    if engine.convention != convention:
+def _previous(out: Path, convention: EnergyConvention) -> ReferencePhases | None:
+    """The snapshot that is there, if it can be added to."""
+    if not out.exists():
+        return None
+    before = ReferencePhases.parse(out.read_bytes(), str(out))
+    if before.convention != convention:
         raise MixedConventions(
-            f"the snapshot is of {convention.potential} (weights {convention.weights_sha256}), the "
-            f"engine is {engine.convention.potential} (weights {engine.convention.weights_sha256})"
+            f"{out} is of {before.convention.potential} (weights "
+            f"{before.convention.weights_sha256}), the engine is {convention.potential} (weights "
+            f"{convention.weights_sha256}); write to another file"
         )
-
-
-@app.command()
-def main(
-    snapshot: Annotated[
-        str, typer.Argument(help="A shipped snapshot's name, or the path of a file.")
-    ] = "chgnet-0.3.0",
-) -> None:
-    """Relax all reference phases of SNAPSHOT again and rewrite its file."""
-    try:
-        typer.echo(_rewrite(snapshot))
-    except ScreeningError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(ExitCode.BAD_INPUT) from error
-
-
-def _rewrite(snapshot: str) -> str:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from workflows.config import EngineSettings
-    from workflows.engines import load_engine
-
-    path = locate_snapshot(snapshot)
-    before = ReferencePhases.load(snapshot)
-    with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("relaxing", total=len(before.phases))
-        after = regenerate(
-            before, load_engine(EngineSettings()), advance=lambda: progress.advance(bar)
+    if before.relaxation != PROTOCOL:
+        raise MixedConventions(
+            f"the phases of {out} were relaxed with {before.relaxation}, here it is {PROTOCOL}; "
+            "write to another file"
         )
-    path.write_text(after.dump(), encoding="utf-8")
-    return f"{path}: {len(after.phases)} phases, {_largest_change(before, after)}"
+    return before
 
 
-def _largest_change(before: ReferencePhases, after: ReferencePhases) -> str:
-    changes = {
-        new.name: 1000 * (new.energy_eV_per_atom - old.energy_eV_per_atom)
-        for old, new in zip(before.phases, after.phases, strict=True)
-    }
-    name = max(changes, key=lambda key: abs(changes[key]))
-    return f"largest change {changes[name]:+.2f} meV/atom ({name})"
+def _snapshot(
+    phases: Collection[ReferencePhase],
+    before: ReferencePhases | None,
+    compounds: Iterable[Compound],
+    convention: EnergyConvention,
+) -> ReferencePhases:
+    """The new phases and those of before that have other elements."""
+    covered = frozenset[str]().union(*(compound.elements for compound in compounds))
+    kept = [p for p in before.phases if not p.elements <= covered] if before else []
+    everything = (*phases, *kept)
+    symbols = frozenset[str]().union(*(phase.elements for phase in everything))
+    snapshot = ReferencePhases(
+        convention=convention,
+        relaxation=PROTOCOL,
+        source=f"structures that come with Halideflow, relaxed with {convention.potential}",
+        date=datetime.now(UTC).date().isoformat(),
+        element_caveats=element_caveats(symbols),
+        phases=everything,
+    )
+    # parsed from its own text: what is returned is what a reader of the file will see
+    snapshot = ReferencePhases.parse(snapshot.dump().encode(), "the snapshot built")
+    if before is not None and before.sha256 == snapshot.sha256:
+        return snapshot.model_copy(update={"date": before.date})
+    return snapshot
 
 
-if __name__ == "__main__":
-    app()
+def write_snapshot(out: Path, references: ReferencePhases) -> None:
+    """Write a snapshot's file, whole or not at all."""
+    partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
+    partial.write_text(references.dump(), encoding="utf-8")
+    partial.replace(out)

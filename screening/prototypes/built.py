@@ -1,7 +1,7 @@
 """Reference phases as whole cells (built_phases.json): built from units, packed or idealised.
 
-Where the structure of a compound is not known, models of it compete: each is relaxed, and the lowest
-stands for the compound.
+Where the structure of a compound is not known, models of it compete: each is relaxed, and the
+lowest stands for the compound.
 """
 
 from __future__ import annotations

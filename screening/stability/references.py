@@ -37,7 +37,12 @@ ENERGY_DECIMALS = 5
 SAME_ENERGY_EV_PER_ATOM = 1.5 * 10**-ENERGY_DECIMALS
 
 
-def _structure_from_plain(value: Any) -> Any:
+def structure_from_plain(value: Any) -> Any:
+    """The structure that `plain_structure` wrote; anything else is left as it is.
+
+    Raises:
+        ValueError: a part is missing, or the parts do not fit.
+    """
     if not (isinstance(value, Mapping) and "lattice_A" in value):
         return value
     try:
@@ -48,7 +53,8 @@ def _structure_from_plain(value: Any) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _structure_to_plain(structure: Structure) -> dict[str, Any]:
+def plain_structure(structure: Structure) -> dict[str, Any]:
+    """Cell, symbols and coordinates, rounded, for JSON."""
     return {
         "lattice_A": _plain(structure.lattice.matrix),
         "species": [site.specie.symbol for site in structure],
@@ -63,8 +69,8 @@ def _plain(array: NDArray[np.float64]) -> list[list[float]]:
 
 PlainStructure = Annotated[
     Structure,
-    BeforeValidator(_structure_from_plain),
-    PlainSerializer(_structure_to_plain, return_type=dict[str, Any]),
+    BeforeValidator(structure_from_plain),
+    PlainSerializer(plain_structure, return_type=dict[str, Any]),
 ]
 
 

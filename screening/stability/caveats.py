@@ -1,0 +1,40 @@
+"""What is known to be wrong with energies that hold MP2020 corrections, by element and compound.
+
+It is true of the Materials Project's entries and of potentials trained on them; snapshots carry it
+to every candidate that it concerns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pymatgen.core.composition import Composition
+
+_HIDDEN_VALENCE = (
+    "{0}2+ is described with the potential of {0}3+: its compounds come out far too unstable{1}, "
+    "and reduction limits that involve them too low"
+)
+_ELEMENTS = {
+    "Sm": _HIDDEN_VALENCE.format(
+        "Sm", " (SmCl2 by 1.4 eV; SmCl3 really reduces near 2.1 V against Na)"
+    ),
+    "Eu": _HIDDEN_VALENCE.format("Eu", ""),
+    "Yb": _HIDDEN_VALENCE.format("Yb", ""),
+}
+_COMPOUNDS = {
+    "TaCl5": "MP2020's anion correction overshoots for molecular TaCl5: its formation energy is "
+    "1.9 eV per formula unit too negative against experiment",
+    "P2S5": "MP2020's anion correction overshoots for molecular P4S10: its formation energy is "
+    "3.0 eV per P4S10 too negative against experiment",
+}
+
+
+def element_caveats(elements: Iterable[str]) -> dict[str, str]:
+    """Symbol -> what is wrong with its compounds, for those of which something is."""
+    return {symbol: _ELEMENTS[symbol] for symbol in sorted(elements) if symbol in _ELEMENTS}
+
+
+def compound_caveats(composition: Composition) -> tuple[str, ...]:
+    """What is wrong with a compound; nothing for most."""
+    formula = composition.reduced_formula
+    return (_COMPOUNDS[formula],) if formula in _COMPOUNDS else ()

@@ -1,0 +1,237 @@
+"""Relaxing reference structures in several processes, with a journal that outlives them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from screening.errors import EngineFailure
+from screening.prototypes.phases import (
+    is_hypothetical,
+    reference_phase_names,
+    reference_source,
+    reference_structure,
+)
+from screening.stability.references import (
+    RelaxationProtocol,
+    plain_structure,
+    structure_from_plain,
+)
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure import Structure
+
+    from workflows.config import EngineSettings
+
+
+_SYMPREC_A = 1e-3
+
+
+@dataclass(frozen=True)
+class Start:
+    """A structure to be relaxed."""
+
+    name: str
+    structure: Structure
+    source: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Identity of the structure, whatever it is called."""
+        return _sha256(plain_structure(self.structure))
+
+
+@dataclass(frozen=True)
+class Compound:
+    """A phase of the snapshot to be: one structure, or several models of an unknown one."""
+
+    name: str
+    starts: tuple[Start, ...]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Identity of all structures that it may start from."""
+        if len(self.starts) == 1:
+            return self.starts[0].sha256
+        return _sha256(sorted(start.sha256 for start in self.starts))
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """Symbols of what it is made of."""
+        return frozenset(element.symbol for element in self.starts[0].structure.composition)
+
+
+class Relaxed(NamedTuple):
+    """Where a relaxation ended: a structure and its energy, or the reason why it has none."""
+
+    structure: Structure | None
+    energy_eV_per_atom: float
+    failure: str = ""
+
+
+def shipped_compounds(elements: Collection[str] | None = None) -> list[Compound]:
+    """The reference phases that come with the package, models of one formula put together.
+
+    Args:
+        elements: only phases made of nothing else; all phases if None.
+    """
+    compounds: list[Compound] = []
+    models: dict[str, list[Start]] = {}
+    for name in reference_phase_names():
+        structure = reference_structure(name).remove_oxidation_states()
+        if elements is not None and not {e.symbol for e in structure.composition} <= set(elements):
+            continue
+        start = Start(name, structure, reference_source(name))
+        if is_hypothetical(name):
+            models.setdefault(structure.composition.reduced_formula, []).append(start)
+        else:
+            compounds.append(Compound(name, (start,)))
+    taken = {compound.name for compound in compounds}
+    for formula, starts in models.items():
+        only = starts[0].name if len(starts) == 1 else formula
+        name = only if only not in taken else f"{formula} model"
+        compounds.append(Compound(name, tuple(starts)))
+    return compounds
+
+
+def _primitive(structure: Structure) -> Structure:
+    """The smallest cell of a crystal; a distortion, however small, is kept."""
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+    primitive = SpacegroupAnalyzer(structure, symprec=_SYMPREC_A).find_primitive()
+    return structure if primitive is None else primitive
+
+
+class Journal:
+    """The relaxations that have ended, one line each; a line that was cut off does not count.
+
+    Args:
+        path: of the file, which need not be there.
+        how: all that decides an energy besides the starting structure.
+    """
+
+    def __init__(self, path: Path, how: str) -> None:
+        self._path = path
+        self._how = _sha256(how)
+
+    def read(self) -> dict[str, Relaxed]:
+        """Hash of a start -> where its relaxation ended."""
+        found: dict[str, Relaxed] = {}
+        if not self._path.exists():
+            return found
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if entry["how"] == self._how:
+                structure = structure_from_plain(entry["structure"])
+                found[entry["start"]] = Relaxed(structure, entry["energy"], entry["failure"])
+        return found
+
+    def note(self, start: Start, relaxed: Relaxed) -> None:
+        """Add a line that is on disk when this returns."""
+        entry = {
+            "how": self._how,
+            "start": start.sha256,
+            "name": start.name,
+            "energy": relaxed.energy_eV_per_atom,
+            "failure": relaxed.failure,
+            "structure": relaxed.structure and plain_structure(relaxed.structure),
+        }
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write("\n" * self._cut_off() + json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def remove(self) -> None:
+        """Forget everything."""
+        self._path.unlink(missing_ok=True)
+
+    def _cut_off(self) -> bool:
+        """Whether the last line has no end."""
+        if not self._path.exists() or not self._path.stat().st_size:
+            return False
+        with self._path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
+
+
+def relax_all(
+    starts: Collection[Start],
+    settings: EngineSettings,
+    protocol: RelaxationProtocol,
+    n_workers: int,
+) -> Iterator[tuple[Start, Relaxed]]:
+    """Relax structures in several processes and yield each as it ends, the largest first.
+
+    Raises:
+        EngineFailure: a process died, for instance for want of memory.
+    """
+    if not starts:
+        return
+    by_size = sorted(starts, key=lambda start: -len(start.structure))
+    context = multiprocessing.get_context("spawn")  # torch does not survive a fork
+    pool = ProcessPoolExecutor(min(n_workers, len(by_size)), context, _die_with, (os.getpid(),))
+    try:
+        futures: dict[Future[Relaxed], Start] = {
+            pool.submit(relax, start.structure, settings, protocol): start for start in by_size
+        }
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise EngineFailure(
+            "a process that relaxed reference phases died, perhaps for want of memory; what was "
+            "done is kept: run the command again, with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+
+def relax(structure: Structure, settings: EngineSettings, protocol: RelaxationProtocol) -> Relaxed:
+    """Relax the primitive cell; whatever goes wrong is its answer, not the end of all others."""
+    from workflows.config import RelaxSettings
+    from workflows.engines import load_engine
+
+    relax_settings = RelaxSettings(
+        max_force_eV_per_A=protocol.max_force_eV_per_A, max_steps=protocol.max_steps, rattle_A=0.0
+    )
+    try:
+        answer = load_engine(settings).relax(_primitive(structure), relax_settings)
+    except Exception as error:
+        return Relaxed(None, 0.0, f"{type(error).__name__}: {error}")
+    # what a process sends back must not hold the calculator, and the journal keeps no more digits
+    structure = structure_from_plain(plain_structure(answer.structure))
+    return Relaxed(structure, float(answer.energy_eV_per_atom))
+
+
+def _die_with(parent: int) -> None:
+    """In a worker: leave interruptions to the parent, and end when it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True", UserWarning)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _sha256(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
