@@ -1,8 +1,8 @@
 """The whole campaign as one jobflow graph.
 
     enumerate ─▶ [ relax ─▶ stability ─▶ transport (gates) ─▶ dynamics at each T ─▶ fit ] ─▶ rank
-                   one such chain a candidate; the orderings of a composition may wait for each
-                   other, if a gate compares them
+                   one such chain a candidate; polymorphs, which compete on the hull, and orderings
+                   that a gate compares wait for each other; without dynamics the gates end it
 
 The enumeration job answers with the candidates' flows (a detour: the ranking waits for them). The
 same graph runs on this machine or on a cluster.
@@ -11,9 +11,9 @@ same graph runs on this machine or on a cluster.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from jobflow import Flow, Job, Response, job
+from jobflow import Flow, Job, OutputReference, Response, job
 from pydantic import Field
 
 from screening.candidates import enumerate_candidates
@@ -24,10 +24,12 @@ from screening.gates import Gates
 from screening.prototypes.library import library_sha256
 from screening.ranking import rank, summarise
 from screening.stability.references import ReferencePhases
+from workflows.config import NOT_SCIENCE
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify
-from workflows.stages import dynamics, lowest, relax, stability, transport
+from workflows.stages import dynamics, gates, lowest, relax, stability, transport
 from workflows.stages.boundary import LOST
+from workflows.stages.gates import GatesMaker
 from workflows.stages.lowest import LowestOrderingMaker
 from workflows.stages.relax import RelaxMaker
 from workflows.stages.stability import StabilityMaker
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from workflows.config import CampaignConfig
 
-VERSION = 2
+VERSION = 3
 
 
 class CandidateOutputs(Document):
@@ -49,7 +51,7 @@ class CandidateOutputs(Document):
     candidate: CandidateInfo
     relax: Any = Field(description="OutputReference; a document once resolved")
     stability: Any
-    transport: Any
+    transport: Any = Field(description="where no dynamics is asked for, the gates' own answer")
 
 
 class EnumerationDocument(Document):
@@ -67,7 +69,7 @@ def build_campaign(config: CampaignConfig, structures: Mapping[str, Structure]) 
         structures: the user's own structure files, already read, by their path in the config.
     """
     labels = {"campaign": config.name}
-    science = config.model_dump(exclude={"name", "description", "results_dir", "store"})
+    science = config.model_dump(exclude=set(NOT_SCIENCE))
     enumeration = identify(
         enumerate_campaign(config, dict(structures)),
         "enumerate",
@@ -76,7 +78,13 @@ def build_campaign(config: CampaignConfig, structures: Mapping[str, Structure]) 
         labels,
     )
     ranking = identify(
-        rank_campaign(enumeration.output, config.name, config.engine.name, config.gates),
+        rank_campaign(
+            enumeration.output,
+            config.name,
+            config.engine.name,
+            config.gates,
+            config.dynamics is not None,
+        ),
         "rank",
         VERSION,
         [enumeration.output, config.gates],
@@ -91,44 +99,82 @@ def _behind_the_config(config: CampaignConfig) -> dict[str, Any]:
         "engine": engine_convention(config.engine),
         "references": ReferencePhases.load(config.stability.references).sha256,
         "prototypes": library_sha256(),
-        "versions": [stage.VERSION for stage in (relax, lowest, stability, transport, dynamics)],
+        "versions": [
+            stage.VERSION for stage in (relax, lowest, stability, gates, transport, dynamics)
+        ],
     }
 
 
-def composition_flow(
-    orderings: Sequence[Candidate], config: CampaignConfig
+def formula_flow(
+    candidates: Sequence[Candidate], config: CampaignConfig
 ) -> tuple[Flow, list[CandidateOutputs]]:
-    """All stages of all orderings of one composition and mobile ion in one host."""
+    """All stages of all candidates of one formula and mobile ion, whatever their hosts."""
     relax_maker = RelaxMaker(config.engine, config.relax)
-    stability_maker = StabilityMaker(config.stability)
-    transport_maker = TransportMaker(config.engine, config.dynamics, config.gates)
-    jobs: list[Job] = []
-    ion = orderings[0].mobile_ion
-    labels = [_labels(candidate, config) for candidate in orderings]
+    ion = candidates[0].mobile_ion
     relaxed = [
-        relax_maker.make(candidate.structure, ion, label)
-        for candidate, label in zip(orderings, labels, strict=True)
+        relax_maker.make(candidate.structure, ion, _labels(candidate, config))
+        for candidate in candidates
     ]
-    lowest_output = None
-    if config.gates.max_e_above_lowest_eV_per_atom is not None:
-        compared = LowestOrderingMaker().make(
-            [job.output for job in relaxed], {"campaign": config.name}
+    jobs: list[Job] = []
+
+    def lowest_of(kind: Literal["lowest", "polymorph"], of: Sequence[Job]) -> OutputReference:
+        compared = LowestOrderingMaker(kind).make(
+            [job.output for job in of], {"campaign": config.name}
         )
-        jobs, lowest_output = [compared], compared.output
+        jobs.append(compared)
+        return compared.output
+
+    polymorph = lowest_of("polymorph", relaxed) if len(candidates) > 1 else None
+    orderings: dict[str, list[Job]] = defaultdict(list)
+    for candidate, relaxation in zip(candidates, relaxed, strict=True):
+        orderings[candidate.origin.host].append(relaxation)
+    lowest_in_host: dict[str, OutputReference] = {}
+    if config.gates.max_e_above_lowest_eV_per_atom is not None:
+        lowest_in_host = {host: lowest_of("lowest", of) for host, of in orderings.items()}
     outputs = []
-    for candidate, label, relaxation in zip(orderings, labels, relaxed, strict=True):
-        stable = stability_maker.make(relaxation.output, ion, label)
-        moved = transport_maker.make(relaxation.output, stable.output, lowest_output, ion, label)
-        jobs += [relaxation, stable, moved]
+    for candidate, relaxation in zip(candidates, relaxed, strict=True):
+        stages = _after_relaxation(
+            candidate,
+            relaxation,
+            polymorph,
+            lowest_in_host.get(candidate.origin.host),
+            config,
+        )
+        jobs += [relaxation, *stages]
+        stable, last = stages
         outputs.append(
             CandidateOutputs(
                 candidate=CandidateInfo(**candidate.model_dump(exclude={"structure"})),
                 relax=relaxation.output,
                 stability=stable.output,
-                transport=moved.output,
+                transport=last.output,
             )
         )
-    return Flow(jobs, name=orderings[0].formula), outputs
+    return Flow(jobs, name=candidates[0].formula), outputs
+
+
+def _after_relaxation(
+    candidate: Candidate,
+    relaxation: Job,
+    polymorph: OutputReference | None,
+    lowest_in_host: OutputReference | None,
+    config: CampaignConfig,
+) -> tuple[Job, Job]:
+    """Stability, and what comes last: transport, or the gates alone where it is not asked for."""
+    ion, labels = candidate.mobile_ion, _labels(candidate, config)
+    elements = [element.symbol for element in candidate.structure.composition]
+    stable = StabilityMaker(config.stability).make(
+        relaxation.output, polymorph, elements, ion, labels
+    )
+    if config.dynamics is None:
+        last = GatesMaker(config.gates).make(
+            relaxation.output, stable.output, lowest_in_host, labels
+        )
+    else:
+        last = TransportMaker(config.engine, config.dynamics, config.gates).make(
+            relaxation.output, stable.output, lowest_in_host, ion, labels
+        )
+    return stable, last
 
 
 def _labels(candidate: Candidate, config: CampaignConfig) -> dict[str, str]:
@@ -142,16 +188,15 @@ def _labels(candidate: Candidate, config: CampaignConfig) -> dict[str, str]:
 
 @job(name="enumerate", output_schema=EnumerationDocument)
 def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure]) -> Response[Any]:
-    """All candidates, each composition with its flow."""
+    """All candidates, each formula with its flow."""
     enumeration = enumerate_candidates(config.candidates, structures)
     if not enumeration.candidates:
         reasons = "; ".join(f"{entry.formula}: {entry.reason}" for entry in enumeration.left_out)
         raise InvalidInput(f"no candidate is left to screen ({reasons})")
-    compositions: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
+    formulas: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
     for candidate in enumeration.candidates:
-        key = candidate.origin.host, candidate.formula, candidate.mobile_ion
-        compositions[key].append(candidate)
-    made = [composition_flow(orderings, config) for orderings in compositions.values()]
+        formulas[candidate.formula, candidate.mobile_ion].append(candidate)
+    made = [formula_flow(candidates, config) for candidates in formulas.values()]
     return Response(
         output=EnumerationDocument(
             candidates=tuple(entry for _, outputs in made for entry in outputs),
@@ -163,7 +208,11 @@ def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure])
 
 @job(name="rank", output_schema=Ranking)
 def rank_campaign(
-    enumeration: EnumerationDocument | None, campaign: str, engine: str, gates: Gates
+    enumeration: EnumerationDocument | None,
+    campaign: str,
+    engine: str,
+    gates: Gates,
+    with_dynamics: bool,
 ) -> Ranking:
     """The ranked list, from whatever the candidates' stages answered."""
     if enumeration is None:
@@ -177,6 +226,7 @@ def rank_campaign(
             entry.relax or lost,
             entry.stability or lost,
             entry.transport or lost,
+            last_stage="transport" if with_dynamics else "gates",
         )
         for entry in enumeration.candidates
     ]

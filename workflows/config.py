@@ -10,6 +10,9 @@ from screening.candidate_settings import CandidateSettings
 from screening.gates import Gates
 from screening.ordering_settings import Settings
 
+# Keys of a campaign that decide no result.
+NOT_SCIENCE = frozenset({"name", "description", "results_dir", "store", "published"})
+
 
 class EngineSettings(Settings):
     """What computes energies and forces."""

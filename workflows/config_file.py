@@ -95,29 +95,42 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
     A shipped name stays as it is; a path is relative to the campaign file.
 
     Raises:
-        ConfigError: with the line, if there is no such snapshot or it cannot be read.
+        ConfigError: with the line, if there is no such snapshot, it cannot be read, or it is not
+            the one that the campaign is pinned to.
     """
     from screening.errors import ScreeningError
     from screening.stability.references import ReferencePhases
     from screening.stability.snapshots import shipped_snapshots
 
-    name = config.stability.references
-    if name in shipped_snapshots():
-        return config
-    path = (config_path.parent / Path(name).expanduser()).resolve()
-    try:
-        if not path.exists():
-            raise InvalidInput(
-                f'found "{name}";{_nearest(name, shipped_snapshots())} allowed: '
-                f"{', '.join(shipped_snapshots())}, or a file or folder relative to the campaign "
-                "file"
-            )
-        ReferencePhases.load(path)
-    except ScreeningError as error:
+    def refuse(key: str, reason: str) -> ConfigError:
         source, _ = read_yaml(config_path)
-        problem = source.at(("stability", "references")).problem(str(error))
-        raise ConfigError(config_path, [problem]) from error
-    stability = config.stability.model_copy(update={"references": str(path)})
+        return ConfigError(config_path, [source.at(("stability", key)).problem(reason)])
+
+    name, pin = config.stability.references, config.stability.references_sha256
+    if name not in shipped_snapshots():
+        path = (config_path.parent / Path(name).expanduser()).resolve()
+        if not path.exists():
+            shipped = shipped_snapshots()
+            raise refuse(
+                "references",
+                f'found "{name}";{_nearest(name, shipped)} allowed: {", ".join(shipped)}, or a '
+                "file or folder relative to the campaign file",
+            )
+        name = str(path)
+    elif pin is None:
+        return config
+    try:
+        references = ReferencePhases.load(name)
+    except ScreeningError as error:
+        raise refuse("references", str(error)) from error
+    if pin is not None and not references.sha256.startswith(pin):
+        raise refuse(
+            "references_sha256",
+            f'pinned to "{pin}", but the snapshot {config.stability.references} of '
+            f"{references.date} has the hash {references.sha256}; bring back the snapshot that is "
+            "pinned, or pin this one: a run then computes stability again and shows what changes",
+        )
+    stability = config.stability.model_copy(update={"references": name})
     return config.model_copy(update={"stability": stability})
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from screening.documents import RankedCandidate, RelaxDocument
+    from screening.documents import RankedCandidate, RelaxDocument, StabilityDocument
 
 
 def write_json(rows: Iterable[RankedCandidate], path: Path) -> Path:
@@ -44,6 +44,38 @@ def write_cifs(relaxed: Mapping[str, RelaxDocument], folder: Path) -> list[Path]
     return paths
 
 
+def write_profiles(stabilities: Mapping[str, StabilityDocument], folder: Path) -> list[Path]:
+    """What happens at every voltage, for plotting: a CSV and a JSON a candidate, named by its id.
+
+    The CSV holds the kinks of the decomposition energy, which is linear between them; the JSON that
+    curve, all steps with reaction, capacity and energy, and both windows.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for identifier, document in stabilities.items():
+        if (stability := document.result) is None:
+            continue
+        profile = stability.profile
+        table = folder / f"{identifier}.csv"
+        with table.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["potential_V", "decomposition_energy_eV_per_atom"])
+            writer.writerows(
+                zip(
+                    profile.decomposition_potentials_V,
+                    profile.decomposition_energies_eV_per_atom,
+                    strict=True,
+                )
+            )
+        content = stability.model_dump(
+            mode="json", include={"candidate_window", "equilibrium_window", "window_of", "profile"}
+        )
+        document_path = folder / f"{identifier}.json"
+        document_path.write_text(json.dumps(content, indent=2) + "\n")
+        paths += [table, document_path]
+    return paths
+
+
 def _flat(row: RankedCandidate) -> dict[str, Any]:
     record: dict[str, Any] = {}
     for name, value in row.model_dump(mode="json", exclude={"diffusivity"}).items():
@@ -54,7 +86,7 @@ def _flat(row: RankedCandidate) -> dict[str, Any]:
         elif name == "failure":
             record["failure_code"] = value and value["code"]
             record["failure_message"] = value and value["message"]
-        elif name.endswith(("_68_eV", "_68_S_cm")):
+        elif name.endswith(("_68_eV", "_68_S_cm", "_68_V")):
             low, high = value or (None, None)
             record[f"{name}_low"], record[f"{name}_high"] = low, high
         elif isinstance(value, list):

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
+from pydantic import ValidationError
 
 from screening.documents import (
     CandidateInfo,
@@ -29,7 +30,9 @@ from screening.documents import (
 )
 from screening.errors import InvalidInput, NotFinished
 from screening.ranking import rank, summarise
+from workflows.config import NOT_SCIENCE, StabilitySettings
 from workflows.execution.jobs import JobState, JobTable
+from workflows.ordering_ensemble import OrderingEnsemble, ensemble_of
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -37,7 +40,19 @@ if TYPE_CHECKING:
     from workflows.config import CampaignConfig
     from workflows.results import ResultsFolder
 
-STAGES = ("enumerate", "relax", "lowest", "stability", "dynamics", "transport", "rank")
+D = TypeVar("D", bound=StageDocument)
+
+STAGES = (
+    "enumerate",
+    "relax",
+    "lowest",
+    "polymorph",
+    "stability",
+    "gates",
+    "dynamics",
+    "transport",
+    "rank",
+)
 
 
 @dataclass(frozen=True)
@@ -58,22 +73,6 @@ class JobView:
 
 
 @dataclass(frozen=True)
-class OrderingEnsemble:
-    """An ordering among the relaxed orderings of its composition in one cell, in equilibrium.
-
-    Each counts with its degeneracy; see `screening.ensemble`.
-    """
-
-    temperature_K: float
-    n_relaxed: int
-    n_orderings: int
-    energy_above_lowest_eV_per_atom: float
-    probability: float
-    mean_energy_above_lowest_eV_per_atom: float
-    entropy_eV_per_K: float
-
-
-@dataclass(frozen=True)
 class CandidateView:
     """All that is known of one candidate."""
 
@@ -81,7 +80,7 @@ class CandidateView:
     row: RankedCandidate
     relax: RelaxDocument | None
     stability: StabilityDocument | None
-    transport: TransportDocument | None
+    transport: StageDocument | None  # of the gates alone where no dynamics is asked for
     ensemble: OrderingEnsemble | None
     jobs: tuple[JobView, ...]
 
@@ -98,11 +97,11 @@ class CampaignResults:
         nothing = f"{folder.path}: no results yet; start with `halideflow run CAMPAIGN`"
         if not folder.database.exists():
             raise NotFinished(nothing)
-        self._config = config
+        self.config = config
         self._folder = folder
-        self._table = JobTable(folder.database, read_only=True)
+        self.table = JobTable(folder.database, read_only=True)
         try:
-            ((run,),) = self._table.select("select max(run) from jobs")
+            ((run,),) = self.table.select("select max(run) from jobs")
         except sqlite3.OperationalError as error:  # killed before there was a table
             raise NotFinished(nothing) from error
         except sqlite3.DatabaseError as error:
@@ -116,16 +115,16 @@ class CampaignResults:
     @property
     def name(self) -> str:
         """Name of the campaign."""
-        return self._config.name
+        return self.config.name
 
     @cached_property
     def _store(self) -> JobStore:
-        return self._folder.job_store(self._config.store, read_only=True)
+        return self._folder.job_store(self.config.store, read_only=True)
 
     def status(self) -> dict[str, dict[str, int]]:
         """Number of jobs per stage and state; a job that was replaced counts by its last part."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for stage, state, number in self._table.select(
+        for stage, state, number in self.table.select(
             "select stage, state, count(*) from jobs as job where run = ? and stage is not null "
             "and not exists (select 1 from jobs as later where later.uuid = job.uuid "
             "and later.idx > job.idx and later.run = job.run) group by stage, state",
@@ -138,7 +137,7 @@ class CampaignResults:
         """Jobs of the last run, in the order of stages."""
         views = [
             JobView(uuid, index, stage, candidate, self._now(state), *values)
-            for uuid, index, stage, candidate, state, *values in self._table.select(
+            for uuid, index, stage, candidate, state, *values in self.table.select(
                 "select uuid, idx, stage, candidate, state, attempts, started_at, ended_at, code, "
                 f"message, log_tail from jobs where run = ? and stage is not null and {where}",
                 (self.run, *parameters),
@@ -161,18 +160,18 @@ class CampaignResults:
             return self._ranking_stored() or self._ranking_now()
 
     def _ranking_stored(self) -> tuple[RankedCandidate, ...]:
-        finished = self._table.select(
+        finished = self.table.select(
             "select uuid from jobs where run = ? and stage = 'rank' and state = 'done'", (self.run,)
         )
-        for output in self._outputs(uuid for (uuid,) in finished).values():
+        for output in self.outputs(uuid for (uuid,) in finished).values():
             return tuple(RankedCandidate(**row) for row in output["candidates"])
         return ()
 
     def _ranking_now(self) -> tuple[RankedCandidate, ...]:
-        entries = self._entries()
+        entries = self.entries()
         unfinished: dict[str, StageDocument | None] = {}
         running: set[str] = set()
-        for uuid, candidate, state, *failure in self._table.select(
+        for uuid, candidate, state, *failure in self.table.select(
             "select uuid, candidate, state, code, message, log_tail from jobs where run = ? and "
             "state in ('waiting', 'running', 'failed')",
             (self.run,),
@@ -180,30 +179,30 @@ class CampaignResults:
             unfinished[uuid] = _failed(*failure) if state == "failed" else None
             if self._now(state) == "running":
                 running.add(candidate)
-        outputs = self._outputs(
+        outputs = self.outputs(
             entry[stage]["uuid"] for entry in entries for stage in ("stability", "transport")
         )
+        last_document = self._last_document
         rows = []
         for entry in entries:
             uuids = {stage: entry[stage]["uuid"] for stage in ("relax", "stability", "transport")}
             info = CandidateInfo(**entry["candidate"])
+            stable, last = (
+                unfinished.get(uuid)  # an old answer does not count while it is redone
+                or (None if uuid in unfinished else _document(kind, outputs.get(uuid)))
+                for uuid, kind in (
+                    (uuids["stability"], StabilityDocument),
+                    (uuids["transport"], last_document),
+                )
+            )
             row = summarise(
                 info,
-                self._config.engine.name,
-                self._config.gates,
+                self.config.engine.name,
+                self.config.gates,
                 unfinished.get(uuids["relax"], _DONE),
-                *(
-                    unfinished.get(uuids[stage])  # an old answer does not count while it is redone
-                    or (
-                        None
-                        if uuids[stage] in unfinished
-                        else _document(kind, outputs.get(uuids[stage]))
-                    )
-                    for stage, kind in (
-                        ("stability", StabilityDocument),
-                        ("transport", TransportDocument),
-                    )
-                ),
+                stable,
+                last,
+                last_stage="gates" if last_document is StageDocument else "transport",
             )
             if row.state == "waiting" and info.id in running:
                 row = row.model_copy(update={"state": "running"})
@@ -218,7 +217,7 @@ class CampaignResults:
         """
         import difflib
 
-        entries = {entry["candidate"]["id"]: entry for entry in self._entries()}
+        entries = {entry["candidate"]["id"]: entry for entry in self.entries()}
         if identifier not in entries:
             near = difflib.get_close_matches(identifier, entries, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]}? " if near else ""
@@ -227,7 +226,7 @@ class CampaignResults:
                 "`halideflow rank CAMPAIGN` lists them"
             )
         entry = entries[identifier]
-        outputs = self._outputs(
+        outputs = self.outputs(
             entry[stage]["uuid"] for stage in ("relax", "stability", "transport")
         )
         (row,) = (row for row in self.ranking() if row.id == identifier)
@@ -236,58 +235,25 @@ class CampaignResults:
             row=row,
             relax=_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
             stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
-            transport=_document(TransportDocument, outputs.get(entry["transport"]["uuid"])),
+            transport=_document(self._last_document, outputs.get(entry["transport"]["uuid"])),
             ensemble=self._ensemble(entry, list(entries.values())),
             jobs=tuple(self._jobs_of(entry)),
         )
 
     def _ensemble(
-        self, entry: dict[str, Any], entries: list[dict[str, Any]], temperature_K: float = 300.0
+        self, entry: dict[str, Any], entries: list[dict[str, Any]]
     ) -> OrderingEnsemble | None:
-        """None where fewer than two orderings have been relaxed, or not the one asked for.
-
-        Orderings that were chosen for their energy leave those out that weigh least; a random
-        sample of a space needs no other weights.
-        """
-        from screening.ensemble import (
-            boltzmann_weights,
-            configurational_entropy_eV_per_K,
-            thermal_average,
-        )
-
+        """None where fewer than two orderings have been relaxed, or not the one asked for."""
         space = entry["candidate"]["origin"].get("space")
         alike = [e for e in entries if space and e["candidate"]["origin"].get("space") == space]
-        outputs = self._outputs(other["relax"]["uuid"] for other in alike)
-        relaxed: dict[str, tuple[float, int, int]] = {}
-        for other in alike:
-            document = _document(RelaxDocument, outputs.get(other["relax"]["uuid"]))
-            if document and (found := document.result):
-                degeneracy = int(other["candidate"]["origin"]["degeneracy"])
-                n_atoms = len(found.structure)
-                relaxed[other["candidate"]["id"]] = found.energy_eV_per_atom, n_atoms, degeneracy
-        identifier = entry["candidate"]["id"]
-        if len(relaxed) < 2 or identifier not in relaxed:
-            return None
-        lowest_eV = min(energy_eV for energy_eV, _, _ in relaxed.values())
-        above_eV = [energy_eV - lowest_eV for energy_eV, _, _ in relaxed.values()]
-        degeneracies = [degeneracy for _, _, degeneracy in relaxed.values()]
-        weights = boltzmann_weights(
-            [e * n for e, (_, n, _) in zip(above_eV, relaxed.values(), strict=True)],
-            degeneracies,
-            temperature_K,
-        )
-        own = list(relaxed).index(identifier)
-        origin = entry["candidate"]["origin"]
-        n_all = int(origin["n_configurations"]) if origin["selection"] == "sample" else None
-        return OrderingEnsemble(
-            temperature_K=temperature_K,
-            n_relaxed=len(relaxed),
-            n_orderings=int(origin["n_orderings"]),
-            energy_above_lowest_eV_per_atom=above_eV[own],
-            probability=float(weights[own]),
-            mean_energy_above_lowest_eV_per_atom=float(thermal_average(above_eV, weights)),
-            entropy_eV_per_K=configurational_entropy_eV_per_K(weights, degeneracies, n_all),
-        )
+        outputs = self.outputs(other["relax"]["uuid"] for other in alike)
+        relaxed = [
+            (CandidateInfo(**other["candidate"]), document.result)
+            for other in alike
+            if (document := _document(RelaxDocument, outputs.get(other["relax"]["uuid"])))
+            and document.result
+        ]
+        return ensemble_of(entry["candidate"]["id"], relaxed)
 
     def _jobs_of(self, entry: dict[str, Any]) -> list[JobView]:
         """By uuid, not by label: candidates of one structure share their jobs."""
@@ -301,12 +267,19 @@ class CampaignResults:
 
     def relaxed(self) -> dict[str, RelaxDocument]:
         """Candidate id -> answer of its relaxation, where there is one."""
-        entries = self._entries()
-        outputs = self._outputs(entry["relax"]["uuid"] for entry in entries)
+        return self._answers("relax", RelaxDocument)
+
+    def stabilities(self) -> dict[str, StabilityDocument]:
+        """Candidate id -> answer of its stability stage, where there is one."""
+        return self._answers("stability", StabilityDocument)
+
+    def _answers(self, stage: str, kind: type[D]) -> dict[str, D]:
+        entries = self.entries()
+        outputs = self.outputs(entry[stage]["uuid"] for entry in entries)
         return {
-            entry["candidate"]["id"]: RelaxDocument(**_plain(outputs[entry["relax"]["uuid"]]))
+            entry["candidate"]["id"]: _document(kind, outputs[entry[stage]["uuid"]])
             for entry in entries
-            if entry["relax"]["uuid"] in outputs
+            if entry[stage]["uuid"] in outputs
         }
 
     def left_out(self) -> dict[str, str]:
@@ -316,7 +289,7 @@ class CampaignResults:
 
     def left_out_files(self) -> dict[str, str]:
         """The user's own files that could not be used: as good as failed."""
-        candidates = self._config.candidates
+        candidates = self.config.candidates
         files = {file.path for file in candidates.files}
         files |= {substitution.path for substitution in candidates.substitutions}
         return {name: reason for name, reason in self.left_out().items() if name in files}
@@ -324,8 +297,19 @@ class CampaignResults:
     @cached_property
     def config_has_changed(self) -> bool:
         """Whether a run of this config would not find everything as the last run left it."""
-        ((last,),) = self._table.select("select config from runs where run = ?", (self.run,))
-        return _science(self._config.model_dump(mode="json")) != _science(orjson.loads(last))
+        return _science(self.config.model_dump(mode="json")) != _science(self._last_config)
+
+    @cached_property
+    def _last_config(self) -> dict[str, Any]:
+        """The config of the last run, as plain values."""
+        ((text,),) = self.table.select("select config from runs where run = ?", (self.run,))
+        config: dict[str, Any] = orjson.loads(text)
+        return config
+
+    @property
+    def _last_document(self) -> type[StageDocument]:
+        """What a candidate's last stage answers with: without dynamics, the gates do."""
+        return StageDocument if self._last_config["dynamics"] is None else TransportDocument
 
     @cached_property
     def _is_being_run(self) -> bool:
@@ -335,19 +319,20 @@ class CampaignResults:
         """What a process left running when it was killed is waiting."""
         return "waiting" if state == "running" and not self._is_being_run else state
 
-    def _entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[dict[str, Any]]:
+        """Each candidate with the references to the answers of its stages."""
         output = self._enumeration()
         return list(output["candidates"]) if output else []
 
     def _enumeration(self) -> dict[str, Any] | None:
         rows = list(
-            self._table.select(
+            self.table.select(
                 "select uuid from jobs where run = ? and stage = 'enumerate'", (self.run,)
             )
         )
-        return self._outputs(uuid for (uuid,) in rows).get(rows[0][0]) if rows else None
+        return self.outputs(uuid for (uuid,) in rows).get(rows[0][0]) if rows else None
 
-    def _outputs(self, uuids: Any) -> dict[str, dict[str, Any]]:
+    def outputs(self, uuids: Any) -> dict[str, dict[str, Any]]:
         """Last output of each job that has one."""
         found: dict[str, tuple[int, dict[str, Any]]] = defaultdict(lambda: (0, {}))
         for document in self._store.query(
@@ -359,10 +344,15 @@ class CampaignResults:
 
 
 def _science(config: dict[str, Any]) -> dict[str, Any]:
-    """What of a config decides results; a path of references counts by its name here."""
-    references = PurePath(config["stability"]["references"]).name
-    kept = {k: v for k, v in config.items() if k not in ("name", "description", "results_dir")}
-    return {**kept, "stability": {"references": references}}
+    """What of a config decides results; a path of references counts by its name here.
+
+    A config of an earlier version may lack keys: what their defaults do is what it did.
+    """
+    kept = {k: v for k, v in config.items() if k not in NOT_SCIENCE or k == "store"}
+    stability = StabilitySettings.model_validate(config["stability"]).model_dump(mode="json")
+    del stability["references_sha256"]
+    stability["references"] = PurePath(stability["references"]).name
+    return {**kept, "stability": stability}
 
 
 @contextlib.contextmanager
@@ -386,7 +376,21 @@ def _failed(code: str | None, message: str | None, log_tail: str | None) -> Stag
 
 
 def _document(kind: Any, output: dict[str, Any] | None) -> Any:
-    return None if output is None else kind(**_plain(output))
+    """What a job answered with.
+
+    Raises:
+        InvalidInput: an earlier version wrote it in another shape.
+    """
+    if output is None:
+        return None
+    try:
+        return kind(**_plain(output))
+    except ValidationError as error:
+        raise InvalidInput(
+            f"results of an earlier version of halideflow, which this one cannot read "
+            f"({kind.__name__}); `halideflow run CAMPAIGN` brings them up to date and keeps what "
+            "is still good"
+        ) from error
 
 
 def _plain(output: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from screening.errors import InvalidInput
+from screening.stability.references import ReferencePhases
 from workflows.campaign import build_campaign
 from workflows.config import StoreSettings
 from workflows.execution.jobs import JobTable
@@ -59,6 +60,7 @@ def run_campaign(
         table = JobTable(folder.database)
         _check_store(table, store, config, flow)
         versions = {name: version(name) for name in _NAMED_VERSIONS}
+        versions["references"] = ReferencePhases.load(config.stability.references).sha256
         run = table.begin_run(config.name, config.model_dump_json(), versions, time.time())
         with LocalExecutor(table, store, folder.work, n_workers, _PRELOAD, on_event) as executor:
             if config_file.resolve() != folder.config_copy.resolve():

@@ -10,6 +10,7 @@ from screening.documents import (
     DynamicsDocument,
     EnergyConvention,
     Failure,
+    Limit,
     LowestOrdering,
     MolecularDynamics,
     Relaxation,
@@ -17,13 +18,18 @@ from screening.documents import (
     Stability,
     StabilityDocument,
     StageDocument,
+    VoltageProfile,
+    Window,
 )
 from screening.errors import RunExploded
 from screening.gates import Gates
+from screening.stability.references import ReferencePhases
 from screening.transport.trajectory import Trajectory
 from workflows.config import DynamicsSettings, EngineSettings, RelaxSettings, StabilitySettings
+from workflows.engines import engine_convention
 from workflows.stages.boundary import answer
 from workflows.stages.dynamics import dynamics
+from workflows.stages.gates import ask_gates
 from workflows.stages.lowest import lowest
 from workflows.stages.relax import relax
 from workflows.stages.stability import stability
@@ -49,6 +55,10 @@ def relaxed(energy=-3.7):
 
 
 def stable():
+    window = Window(
+        reduction=Limit(potential_V=0.0, products=("K",), reaction=""),
+        oxidation=Limit(potential_V=4.4, products=("Cl2",), reaction=""),
+    )
     return StabilityDocument(
         state="done",
         result=Stability(
@@ -56,13 +66,16 @@ def stable():
             e_hull_eV_per_atom=0.0,
             energy_below_competitors_eV_per_atom=1.0,
             decomposition={},
-            reduction_limit_V=0.0,
-            oxidation_limit_V=4.4,
-            reduction_products=("K",),
-            oxidation_products=("Cl2",),
-            reduction_reaction="",
-            oxidation_reaction="",
+            candidate_window=window,
+            equilibrium_window=window,
             window_of="candidate",
+            profile=VoltageProfile(
+                oxidized={},
+                steps=(),
+                decomposition_potentials_V=(),
+                decomposition_energies_eV_per_atom=(),
+            ),
+            guards=(),
             references_sha256="0" * 64,
         ),
     )
@@ -122,11 +135,12 @@ def test_a_run_that_left_nothing_is_said_to_be_lost():
 def test_stages_behind_a_failure_are_skipped(upstream):
     maker = TransportMaker(EngineSettings(), DynamicsSettings(), Gates())
     documents = [
-        stability.original(upstream, "K", StabilitySettings()),
+        stability.original(upstream, None, "K", StabilitySettings()),
+        ask_gates.original(upstream, stable(), None, Gates()),
         dynamics.original(upstream, 300.0, EngineSettings(), DynamicsSettings()),
         transport.original("uuid", upstream, None, None, "K", maker, {}),
     ]
-    assert [document.state for document in documents] == ["skipped"] * 3
+    assert [document.state for document in documents] == ["skipped"] * 4
 
 
 def test_the_lowest_ordering_is_compared_with():
@@ -139,6 +153,43 @@ def test_the_lowest_ordering_is_compared_with():
     made = transport.original("uuid", relaxed(-3.70), stable(), best, "K", maker, {})
     assert made.rejection.gate == "max_e_above_lowest_eV_per_atom"
     assert made.rejection.value == pytest.approx(0.05, abs=1e-9)
+
+
+def test_without_dynamics_the_gates_alone_decide():
+    gates = Gates(max_e_above_lowest_eV_per_atom=0.01, min_window_V=4.0)
+    best = LowestOrdering(energy_eV_per_atom=-3.75)
+    assert ask_gates.original(relaxed(-3.745), stable(), best, gates).state == "done"
+    rejected = ask_gates.original(relaxed(-3.70), stable(), best, gates)
+    assert (rejected.state, rejected.rejection.gate) == (
+        "rejected",
+        "max_e_above_lowest_eV_per_atom",
+    )
+
+
+def relaxed_with_chgnet(energy_eV_per_atom):
+    convention = engine_convention(EngineSettings())
+    result = relaxed(energy_eV_per_atom).result.model_copy(update={"convention": convention})
+    return RelaxDocument(state="done", result=result)
+
+
+def test_a_lower_polymorph_of_the_campaign_competes_and_a_failed_one_blocks_nothing():
+    own = next(
+        phase.energy_eV_per_atom
+        for phase in ReferencePhases.load("chgnet-0.3.0").phases
+        if phase.formula == "KCl"
+    )
+
+    def assessed(polymorph):
+        document = stability.original(relaxed_with_chgnet(own), polymorph, "K", StabilitySettings())
+        return document.result
+
+    alone = assessed(None)
+    assert assessed(LowestOrdering(energy_eV_per_atom=None)) == alone
+    assert assessed(LowestOrdering(energy_eV_per_atom=own)) == alone
+    beaten = assessed(LowestOrdering(energy_eV_per_atom=own - 0.02))
+    assert beaten.e_hull_eV_per_atom == pytest.approx(0.02, abs=1e-9)
+    assert beaten.window_of == "equilibrium"
+    assert beaten.decomposition == {"KCl": 1.0}
 
 
 def test_an_unusable_structure_is_a_failed_document():

@@ -21,6 +21,7 @@ class ExportFormat(StrEnum):
     CSV = "csv"
     JSON = "json"
     CIF = "cif"
+    PROFILE = "profile"
 
 
 def status(campaign: CampaignOrResults, as_json: Json = False) -> None:
@@ -53,14 +54,48 @@ def status(campaign: CampaignOrResults, as_json: Json = False) -> None:
 def rank(
     campaign: CampaignOrResults,
     top: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    changes: Annotated[
+        bool,
+        typer.Option(
+            "--changes",
+            help="Instead: what reference phases other than before changed in each candidate.",
+        ),
+    ] = False,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published", help="Instead: windows from the literature beside those computed."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """The ranked list, from what is stored now; works while a run goes on."""
+    from dataclasses import asdict
+
     from rich.console import Console
 
+    from workflows.changes import snapshot_changes
+    from workflows.cli.comparisons import changes_sections, published_sections
     from workflows.cli.tables import ranking_notes, ranking_table
+    from workflows.published import compare_published
 
+    if changes and published:
+        raise InvalidInput("--changes and --published each stand alone; ask for one of them")
     results = _open(campaign)
+    if changes or published:
+        if changes:
+            replaced = snapshot_changes(results)
+            document, sections = map(asdict, replaced), changes_sections(replaced)
+        else:
+            compared = compare_published(results.config, results.ranking())
+            document, sections = map(asdict, compared), published_sections(compared)
+        if as_json:
+            print_json(list(document))
+            return
+        console = Console()
+        for section in sections:
+            console.print(section, highlight=False)
+        return
     rows = results.ranking()[:top]
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
@@ -102,7 +137,7 @@ def show(
         )
         return
     console = Console()
-    for section in candidate_sections(view):
+    for section in candidate_sections(view, console.width):
         console.print(section)
 
 
@@ -155,8 +190,11 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the ranking as CSV and JSON, and the relaxed structures as CIF."""
-    from workflows.export import write_cifs, write_csv, write_json
+    """Write the ranking as CSV and JSON, relaxed structures as CIF, and voltage profiles.
+
+    A profile is a CSV of the decomposition energy against voltage, and a JSON with its steps.
+    """
+    from workflows.export import write_cifs, write_csv, write_json, write_profiles
 
     results = _open(campaign)
     rows = results.ranking()
@@ -169,6 +207,8 @@ def export(
             written.append(write_csv(rows, out / "ranking.csv"))
         elif kind is ExportFormat.JSON:
             written.append(write_json(rows, out / "ranking.json"))
+        elif kind is ExportFormat.PROFILE:
+            written += write_profiles(results.stabilities(), out / "profiles")
         else:
             written += write_cifs(results.relaxed(), out / "structures")
     if as_json:

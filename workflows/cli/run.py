@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from screening.documents import RankedCandidate
+    from workflows.config import CampaignConfig
+    from workflows.read_model import CampaignResults
 
 
 def _n_cores() -> int:
@@ -39,10 +49,8 @@ def run(
     import time
 
     from rich.console import Console
-    from rich.markup import escape
 
     from workflows.cli.progress import StageProgress
-    from workflows.cli.tables import ranking_notes, ranking_table
     from workflows.config_file import (
         load_campaign,
         read_structures,
@@ -61,6 +69,7 @@ def run(
     from workflows.read_model import CampaignResults
     from workflows.run import run_campaign
 
+    _print_references(config, console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C
     with StageProgress(console) as progress:
         summary = run_campaign(
@@ -79,17 +88,10 @@ def run(
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
     else:
-        if rows:
-            output = Console()
-            output.print(ranking_table(rows, output.width))
-            output.print(ranking_notes(rows), highlight=False)
-        for name, reason in results.left_out().items():
-            text = reason if reason.startswith(name) else f"{name}: {reason}"
-            console.print(f"left out: {escape(text)}", soft_wrap=True)
-        for job in results.failures():
-            text = escape(f"{job.candidate or job.stage}: {job.message}")
-            console.print(f"failed: {text}", style="red", soft_wrap=True)
+        _print_ranking(config, rows)
+        _print_what_is_missing(results, console)
     if summary.n_executed:
+        _print_changes(results, campaign, console)
         console.print(
             f"{summary.n_executed} jobs run, {summary.n_reused} reused, in {elapsed_s:.0f} s"
         )
@@ -113,3 +115,60 @@ def run(
             soft_wrap=True,
         )
         raise typer.Exit(ExitCode.FAILURES)
+
+
+def _print_references(config: CampaignConfig, console: Console) -> None:
+    """Which snapshot it is, and how to hold on to it."""
+    from screening.stability.references import ReferencePhases
+
+    references = ReferencePhases.load(config.stability.references)
+    console.print(
+        f"reference phases: {config.stability.references}, {len(references.phases)} phases of "
+        f'{references.date}; to pin them: references_sha256: "{references.sha256[:16]}"',
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _print_ranking(config: CampaignConfig, rows: Sequence[RankedCandidate]) -> None:
+    """The campaign's answer, and what the literature has beside it."""
+    from rich.console import Console
+
+    from workflows.cli.comparisons import published_sections
+    from workflows.cli.tables import ranking_notes, ranking_table
+    from workflows.published import compare_published
+
+    if not rows:
+        return
+    output = Console()
+    output.print(ranking_table(rows, output.width))
+    output.print(ranking_notes(rows), highlight=False)
+    if config.dynamics is None:
+        output.print("no dynamics was asked for: candidates are ranked by their windows alone")
+    if config.published:
+        for section in published_sections(compare_published(config, rows)):
+            output.print(section, highlight=False)
+
+
+def _print_what_is_missing(results: CampaignResults, console: Console) -> None:
+    """What became no candidate, and what failed."""
+    from rich.markup import escape
+
+    for name, reason in results.left_out().items():
+        text = reason if reason.startswith(name) else f"{name}: {reason}"
+        console.print(f"left out: {escape(text)}", soft_wrap=True)
+    for job in results.failures():
+        text = escape(f"{job.candidate or job.stage}: {job.message}")
+        console.print(f"failed: {text}", style="red", soft_wrap=True)
+
+
+def _print_changes(results: CampaignResults, campaign: Path, console: Console) -> None:
+    """What this run's reference phases changed, if the run before had others."""
+    from workflows.changes import snapshot_changes
+    from workflows.cli.comparisons import changes_sections
+
+    if not (replaced := snapshot_changes(results, since_last_run=True)):
+        return
+    for section in changes_sections(replaced):
+        console.print(section, highlight=False)
+    console.print(f"again: halideflow rank {campaign} --changes", soft_wrap=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
+
+from workflows.cli.stability_sections import section, stability_sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,9 +53,9 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
     for row in rows:
         cells = [
             number(row.rank, "d"),
-            row.id,
+            f"{row.id} ?" if row.suspect else row.id,
             number(_times(row.e_hull_eV_per_atom, 1000), ".0f"),
-            window(row),
+            window(row, one_line=wide or len(row.diffusivity) < 2),
             *([products(row)] if wide else []),
             _outcome(row),
             *([_short(row.conductivity_300K_S_cm)] if conducting else []),
@@ -65,7 +66,7 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
 
 def _outcome(row: RankedCandidate) -> str:
     """Diffusivities of a finished candidate, or what became of it."""
-    if row.state != "done":
+    if row.state != "done" or not row.diffusivity:
         return _state(row)
     return "\n".join(f"{d.temperature_K:g} K: {diffusivity(d)}" for d in row.diffusivity)
 
@@ -82,12 +83,16 @@ def number(value: float | None, form: str) -> str:
     return UNKNOWN if value is None else format(value, form)
 
 
-def window(row: RankedCandidate) -> str:
-    """Both limits of the window."""
+def window(row: RankedCandidate, one_line: bool = True) -> str:
+    """Both limits of the window, and half the 68 % interval of its width."""
     if row.reduction_limit_V is None or row.oxidation_limit_V is None:
         return UNKNOWN
     star = "*" if row.window_of == "equilibrium" else ""
-    return f"{row.reduction_limit_V:.2f}–{row.oxidation_limit_V:.2f}{star}"
+    text = f"{row.reduction_limit_V:.2f}–{row.oxidation_limit_V:.2f}{star}"
+    if row.window_68_V:
+        low_V, high_V = row.window_68_V
+        text += f" ±{(high_V - low_V) / 2:.2f}" if one_line else f"\n±{(high_V - low_V) / 2:.2f}"
+    return text
 
 
 def products(row: RankedCandidate) -> str:
@@ -128,7 +133,9 @@ def _state(row: RankedCandidate) -> str:
         return f"rejected: {name} {number(value, form)} {unit}"
     if row.failure is not None:
         return f"failed: {row.stage} {row.failure.code}"
-    return row.state if row.state == "done" else f"{row.state}: {row.stage}"
+    if row.state != "done":
+        return f"{row.state}: {row.stage}"
+    return "suspect" if row.suspect else "done" if row.diffusivity else "done: no dynamics"
 
 
 def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
@@ -137,6 +144,12 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
     notes = []
     if any(row.window_of == "equilibrium" for row in rows):
         notes.append("* metastable: the window is that of the phases it decomposes into")
+    if any(row.window_68_V for row in rows):
+        notes.append("± half the 68 % interval of the width, from the engine's error on energies")
+    if any(row.suspect for row in rows):
+        notes.append(
+            "? suspect, therefore without a rank: a guard failed; `halideflow show` says which"
+        )
     if any(d.framework_moves for row in rows for d in row.diffusivity):
         notes.append("† the framework itself moves at this temperature: not the crystal's D")
     reasons = {d.reason for row in rows for d in row.diffusivity if d.reason}
@@ -147,10 +160,12 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
     return "\n".join(notes)
 
 
-def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
-    """One candidate, section by section."""
+def candidate_sections(view: CandidateView, width: int) -> Iterator[RenderableType]:
+    """One candidate, section by section, for a terminal of so many columns."""
+    from screening.documents import TransportDocument
+
     origin = view.info.origin
-    yield _section(
+    yield section(
         view.info.id,
         {
             "formula": view.info.formula,
@@ -168,7 +183,7 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
         },
     )
     if among := view.ensemble:
-        yield _section(
+        yield section(
             f"among {among.n_relaxed} relaxed of {short(among.n_orderings)} orderings",
             {
                 "energy": f"{1000 * among.energy_above_lowest_eV_per_atom:.2f} meV/atom above the "
@@ -182,16 +197,16 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
         )
     if view.row.rejection:
         rejection = view.row.rejection
-        yield _section(
+        yield section(
             "rejected",
             {rejection.gate: f"{number(rejection.value, '.4g')}, allowed {rejection.threshold:g}"},
         )
     if view.row.failure:
         failure = view.row.failure
-        yield _section("failed", {failure.code: failure.message, "log": failure.log_tail})
+        yield section("failed", {failure.code: failure.message, "log": failure.log_tail})
     if view.relax and (relaxed := view.relax.result):
         lattice = relaxed.structure.lattice
-        yield _section(
+        yield section(
             "relaxation",
             {
                 "energy": f"{relaxed.energy_eV_per_atom:.5f} eV/atom",
@@ -205,25 +220,10 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
             },
         )
     if view.stability and (stable := view.stability.result):
-        yield _section(
-            "stability",
-            {
-                "formation energy": f"{stable.formation_energy_eV_per_atom:.4f} eV/atom",
-                "E_hull": f"{1000 * stable.e_hull_eV_per_atom:.1f} meV/atom",
-                "decomposes to": " + ".join(
-                    f"{amount:.3g} {formula}" for formula, amount in stable.decomposition.items()
-                ),
-                "window": f"{window(view.row)} V vs {view.info.mobile_ion}/"
-                f"{view.info.mobile_ion}+ (of the {stable.window_of})",
-                "reduction": stable.reduction_reaction,
-                "oxidation": stable.oxidation_reaction,
-                "references": stable.references_sha256[:12],
-                "caveats": "\n".join(stable.caveats) or "none",
-            },
-        )
-    if view.transport and (moved := view.transport.result):
+        yield from stability_sections(stable, width)
+    if isinstance(view.transport, TransportDocument) and (moved := view.transport.result):
         arrhenius = moved.arrhenius
-        yield _section(
+        yield section(
             "transport",
             {
                 **{
@@ -238,13 +238,3 @@ def candidate_sections(view: CandidateView) -> Iterator[RenderableType]:
                 "note": arrhenius.reason or "",
             },
         )
-
-
-def _section(title: str, entries: dict[str, str]) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", show_header=False, box=None
-    )
-    for name, value in entries.items():
-        if value:
-            table.add_row(f"[dim]{name}[/dim]", Text(value))
-    return table

@@ -16,13 +16,13 @@ from screening.documents import (
     TransportDocument,
 )
 from screening.gates import Gates
-from screening.ranking import gate_values
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify
 from workflows.stages import dynamics as dynamics_stage
 from workflows.stages.boundary import LOST, answer
 from workflows.stages.dynamics import DynamicsMaker
+from workflows.stages.gates import stopped
 
 VERSION = 1
 
@@ -89,11 +89,8 @@ def transport(
     labels: dict[str, str],
 ) -> TransportDocument | Response[Any]:
     """Ask the gates; go on with `maker.measure` if all are passed."""
-    if relaxed is None or relaxed.result is None or stable is None or stable.result is None:
-        return TransportDocument(state="skipped")
-    rejection = maker.gates.first_broken(gate_values(relaxed.result, stable.result, lowest=lowest))
-    if rejection:
-        return TransportDocument(state="rejected", rejection=rejection)
+    if end := stopped(TransportDocument, relaxed, stable, lowest, maker.gates):
+        return end
     reference = OutputReference(relaxed_uuid, output_schema=RelaxDocument)
     return Response(replace=maker.measure(reference, mobile_ion, labels))
 

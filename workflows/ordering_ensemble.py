@@ -1,0 +1,75 @@
+"""A candidate among the relaxed orderings of its composition, in equilibrium."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from screening.documents import CandidateInfo, Relaxation
+
+
+@dataclass(frozen=True)
+class OrderingEnsemble:
+    """An ordering among the relaxed orderings of its composition in one cell, in equilibrium.
+
+    Each counts with its degeneracy; see `screening.ensemble`.
+    """
+
+    temperature_K: float
+    n_relaxed: int
+    n_orderings: int
+    energy_above_lowest_eV_per_atom: float
+    probability: float
+    mean_energy_above_lowest_eV_per_atom: float
+    entropy_eV_per_K: float
+
+
+def ensemble_of(
+    identifier: str,
+    relaxed: Sequence[tuple[CandidateInfo, Relaxation]],
+    temperature_K: float = 300.0,
+) -> OrderingEnsemble | None:
+    """The ensemble, as the candidate of that id sees it.
+
+    Orderings that were chosen for their energy leave those out that weigh least; a random sample
+    of a space needs no other weights.
+
+    Args:
+        identifier: of the candidate.
+        relaxed: orderings of one configuration space.
+        temperature_K: of the equilibrium.
+
+    Returns:
+        None where fewer than two orderings have been relaxed, or not the one asked for.
+    """
+    from screening.ensemble import (
+        boltzmann_weights,
+        configurational_entropy_eV_per_K,
+        thermal_average,
+    )
+
+    identifiers = [info.id for info, _ in relaxed]
+    if len(relaxed) < 2 or identifier not in identifiers:
+        return None
+    own = identifiers.index(identifier)
+    lowest_eV = min(found.energy_eV_per_atom for _, found in relaxed)
+    above_eV = [found.energy_eV_per_atom - lowest_eV for _, found in relaxed]
+    degeneracies = [int(info.origin.degeneracy) for info, _ in relaxed]
+    weights = boltzmann_weights(
+        [e * len(found.structure) for e, (_, found) in zip(above_eV, relaxed, strict=True)],
+        degeneracies,
+        temperature_K,
+    )
+    origin = relaxed[own][0].origin
+    n_all = int(origin.n_configurations) if origin.selection == "sample" else None
+    return OrderingEnsemble(
+        temperature_K=temperature_K,
+        n_relaxed=len(relaxed),
+        n_orderings=int(origin.n_orderings),
+        energy_above_lowest_eV_per_atom=above_eV[own],
+        probability=float(weights[own]),
+        mean_energy_above_lowest_eV_per_atom=float(thermal_average(above_eV, weights)),
+        entropy_eV_per_K=configurational_entropy_eV_per_K(weights, degeneracies, n_all),
+    )
