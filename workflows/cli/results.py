@@ -29,7 +29,7 @@ def status(campaign: CampaignOrResults, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    results = _open(campaign)
+    results = open_results(campaign)
     stages = results.status()
     totals = {
         state: sum(counts.get(state, 0) for counts in stages.values())
@@ -81,7 +81,7 @@ def rank(
 
     if changes and published:
         raise InvalidInput("--changes and --published each stand alone; ask for one of them")
-    results = _open(campaign)
+    results = open_results(campaign)
     if changes or published:
         if changes:
             replaced = snapshot_changes(results)
@@ -117,7 +117,7 @@ def show(
 
     from workflows.cli.tables import candidate_sections
 
-    view = _open(campaign).candidate(identifier)
+    view = open_results(campaign).candidate(identifier)
     if as_json:
         print_json(
             {
@@ -148,7 +148,7 @@ def failures(campaign: CampaignOrResults, as_json: Json = False) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    results = _open(campaign)
+    results = open_results(campaign)
     failed, left_out = results.failures(), results.left_out_files()
     if as_json:
         print_json(
@@ -196,7 +196,7 @@ def export(
     """
     from workflows.export import write_cifs, write_csv, write_json, write_profiles
 
-    results = _open(campaign)
+    results = open_results(campaign)
     rows = results.ranking()
     if out.exists() and not out.is_dir():
         raise InvalidInput(f"{out}: is a file; --out needs a folder")
@@ -224,7 +224,7 @@ def _last_lines(job: JobView, number: int = 8) -> list[str]:
     return (job.log_tail or "").splitlines()[-number:]
 
 
-def _open(campaign: Path) -> CampaignResults:
+def open_results(campaign: Path) -> CampaignResults:
     """The results of a campaign, given its config file or its results folder."""
     from workflows.config_file import load_campaign, results_folder
     from workflows.read_model import CampaignResults
