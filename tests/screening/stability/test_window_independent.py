@@ -5,14 +5,19 @@ The linear programs know nothing of facets or of E(n) as an envelope: they mix p
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from invented_systems import INVENTED, snapshot
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
+from scipy import constants
 from scipy.optimize import linprog
 
+from screening.stability.assessment import ON_HULL_EV_PER_ATOM, assess_stability
 from screening.stability.hull import Hull
 from screening.stability.window import window_limits
 
@@ -57,6 +62,51 @@ class System:
 
     def limits(self):
         return window_limits(self.hull(), self.candidate, self.candidate_eV, METAL)
+
+    @property
+    def unit(self):
+        """Formula units in the amounts of the candidate, and one unit's composition."""
+        return Composition(self.formula(self.candidate)).reduced_composition
+
+    def assessed(self):
+        """The whole chain, from a snapshot."""
+        energies_eV = {}
+        for n, e in zip(self.counts, self.energies_eV_per_atom, strict=True):
+            name = self.formula(n)
+            while name in energies_eV:
+                name += "'"
+            energies_eV[name] = e * n.sum()
+        return assess_stability(
+            Composition(self.formula(self.candidate)),
+            self.candidate_eV / self.candidate.sum(),
+            INVENTED,
+            snapshot(energies_eV),
+            METAL,
+        )
+
+    def with_stable_candidate(self):
+        """The candidate among the phases, per formula unit; itself if it is metastable."""
+        unit = np.array([self.unit[symbol] for symbol in self.elements])
+        energy_eV_per_atom = self.candidate_eV / self.candidate.sum()
+        is_stable = energy_eV_per_atom < self.hull_energy_eV(unit) / unit.sum()
+        added = [[*unit]], [energy_eV_per_atom]
+        return System(
+            self.elements,
+            np.vstack([self.counts, *(added[:1] if is_stable else [])]),
+            np.append(self.energies_eV_per_atom, added[1] if is_stable else []),
+            unit,
+            energy_eV_per_atom,
+        )
+
+    def holds_candidate(self):
+        """Whether a phase has the candidate's composition."""
+        return (abs(self.fractions - self.candidate / self.candidate.sum()) < 1e-9).all(1).any()
+
+    def grand_energy_eV(self, mu_eV):
+        """Least E - mu n of the candidate's host, with as much of the metal as it takes."""
+        host = np.arange(len(self.elements)) != self.metal
+        cost = self.energies_eV_per_atom - mu_eV * self.fractions[:, self.metal]
+        return _solved(cost, self.fractions.T[host], self.candidate[host]).fun
 
     def entries(self):
         return [
@@ -133,7 +183,8 @@ def _solved(cost, A_eq, b_eq):
     return found
 
 
-ANYWHERE, STABLE, METASTABLE = st.floats(-0.3, 0.2), st.floats(-0.3, -1e-3), st.floats(1e-3, 0.2)
+STABLE, METASTABLE = st.floats(-0.3, -1e-3), st.floats(1e-3, 0.2)
+ANYWHERE = STABLE | METASTABLE
 
 
 @st.composite
@@ -154,7 +205,7 @@ def systems(draw, height_eV_per_atom=ANYWHERE):
     return made
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(systems())
 def test_distance_to_the_hull(system):
     (above,) = system.limits().e_above_hull_eV_per_atom
@@ -164,7 +215,7 @@ def test_distance_to_the_hull(system):
     assert above == pytest.approx(by_program, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(systems())
 def test_the_equilibriums_window_is_the_range_of_potentials(system):
     limits = system.limits()
@@ -174,7 +225,7 @@ def test_the_equilibriums_window_is_the_range_of_potentials(system):
     assert found == pytest.approx(expected, abs=TOLERANCE_V)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(systems(STABLE))
 def test_a_stable_candidate_reacts_where_its_best_reaction_gains_nothing(system):
     limits = system.limits()
@@ -184,7 +235,7 @@ def test_a_stable_candidate_reacts_where_its_best_reaction_gains_nothing(system)
     assert limits.oxidation_V[0] == pytest.approx(release_V, abs=TOLERANCE_V)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(systems(STABLE))
 def test_a_stable_candidates_window_is_that_of_pymatgen(system):
     candidate = PDEntry(Composition(system.formula(system.candidate)), system.candidate_eV)
@@ -196,7 +247,7 @@ def test_a_stable_candidates_window_is_that_of_pymatgen(system):
     assert limits.oxidation_V[0] == pytest.approx(system.metal_eV - low_eV, abs=TOLERANCE_V)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(systems(METASTABLE))
 def test_a_metastable_candidate_reacts_to_corners_of_the_equilibrium(system):
     limits = system.limits()
@@ -211,3 +262,105 @@ def test_a_metastable_candidate_reacts_to_corners_of_the_equilibrium(system):
     assert limits.oxidation_V[0] == pytest.approx(
         min(system.metal_eV - slope for slope in release_eV), abs=TOLERANCE_V
     )
+
+
+@settings(deadline=None, max_examples=60)
+@given(systems())
+def test_the_whole_chain_finds_the_same_hull_and_windows(system):
+    assessed, limits = system.assessed(), system.limits()
+    above = limits.e_above_hull_eV_per_atom[0]
+    assume(abs(above) > 1e-6)
+    assert assessed.e_hull_eV_per_atom == pytest.approx(max(0.0, above), abs=1e-9)
+    assert assessed.window_of == ("candidate" if above < ON_HULL_EV_PER_ATOM else "equilibrium")
+    if above > 0 or not system.holds_candidate():
+        assert _potentials_V(assessed.equilibrium_window) == pytest.approx(
+            (limits.equilibrium_reduction_V[0], limits.equilibrium_oxidation_V[0]), abs=TOLERANCE_V
+        )
+    if not system.holds_candidate():
+        assert assessed.energy_below_competitors_eV_per_atom == pytest.approx(-above, abs=1e-9)
+        assert _potentials_V(assessed.candidate_window) == pytest.approx(
+            (limits.reduction_V[0], limits.oxidation_V[0]), abs=TOLERANCE_V
+        )
+
+
+@settings(deadline=None, max_examples=30)
+@given(systems())
+def test_steps_are_where_the_energy_bends(system):
+    profile = system.assessed().profile
+    everything = system.with_stable_candidate()
+    corners = everything.corners()
+    bends = [
+        (n, everything.metal_eV - (e - before_eV) / (n - before))
+        for (before, before_eV), (n, e) in pairwise(corners)
+    ]
+    found = [(step.n_metal, step.potential_V) for step in profile.steps]
+    assert np.allclose(found, bends, rtol=0, atol=1e-5), (found, bends)
+
+
+@settings(deadline=None, max_examples=30)
+@given(systems())
+def test_steps_are_those_of_pymatgen(system):
+    profile = system.assessed().profile
+    everything = system.with_stable_candidate()
+    metal = Element(METAL)
+    evolved = PhaseDiagram(everything.entries()).get_element_profile(metal, everything.unit)
+    theirs = [
+        (everything.unit[METAL] + point["evolution"], everything.metal_eV - point["chempot"])
+        for point in reversed(evolved)
+    ]
+    n_metal = [0.0, *(step.n_metal for step in profile.steps)]
+    below_V = [*(step.potential_V for step in profile.steps), 0.0]
+    assert np.allclose(list(zip(n_metal, below_V, strict=True)), theirs, rtol=0, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(systems())
+def test_steps_keep_mass_charge_and_energy(system):
+    """Atoms of the host stay, each charge is counted once, energies are those of the mixtures."""
+    profile = system.assessed().profile
+    everything = system.with_stable_candidate()
+    unit = system.unit
+    n_before, mixtures = 0.0, [(0.0, profile.oxidized)]
+    for step in profile.steps:
+        passed_C_g = (step.n_metal - n_before) * constants.N_A * constants.e / unit.weight
+        assert step.capacity_mAh_g == pytest.approx(passed_C_g / 3.6, rel=1e-6)
+        assert step.energy_Wh_kg == pytest.approx(step.potential_V * passed_C_g / 3.6, rel=1e-6)
+        mixtures.append((step.n_metal, step.products))
+        n_before = step.n_metal
+    for n_metal, products in mixtures:
+        mixed = sum((Composition(f) * n for f, n in products.items()), Composition())
+        assert min(products.values()) > 0
+        for symbol in system.elements:
+            held = n_metal if symbol == METAL else unit[symbol]
+            assert mixed[symbol] == pytest.approx(held, abs=1e-4)
+    for step, (n_metal, _) in zip(profile.steps, mixtures[1:], strict=True):
+        amounts = np.array([unit[symbol] for symbol in system.elements])
+        taken_up = n_metal - amounts[system.metal]
+        amounts[system.metal] = n_metal
+        expected_eV = (
+            everything.hull_energy_eV(amounts)
+            - everything.candidate_eV
+            - taken_up * system.metal_eV
+        )
+        assert step.reaction_energy_eV == pytest.approx(expected_eV, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(systems(), st.floats(0, 7))
+def test_the_driving_force_is_the_best_mixture_of_an_open_system(system, potential_V):
+    profile = system.assessed().profile
+    everything = system.with_stable_candidate()
+    mu_eV = everything.metal_eV - potential_V
+    own_eV = everything.candidate_eV - mu_eV * everything.candidate[everything.metal]
+    gain_eV = everything.grand_energy_eV(mu_eV) - own_eV
+    n_atoms = everything.candidate.sum()
+    found = np.interp(
+        potential_V,
+        profile.decomposition_potentials_V,
+        profile.decomposition_energies_eV_per_atom,
+    )
+    assert found == pytest.approx(min(0.0, gain_eV) / n_atoms, abs=1e-7)
+
+
+def _potentials_V(window):
+    return window.reduction.potential_V, window.oxidation.potential_V
