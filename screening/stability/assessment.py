@@ -82,10 +82,9 @@ def assess_stability(
     above_eV_per_atom = energy_eV_per_atom - float(competitors.energies_at(amounts)) / n_atoms
     stable = above_eV_per_atom < ON_HULL_EV_PER_ATOM
     reacting = Along.of(others, composition, energy_eV_per_atom, mobile_ion)
-    coexisting = Along.of(competitors, composition, energy_eV_per_atom, mobile_ion)
-    equilibrium_window = coexisting.equilibrium_window()
-    along = reacting if stable else coexisting
-    decomposition = (others if stable else competitors).decomposition(amounts)
+    coexisting = reacting
+    if not stable:
+        coexisting = Along.of(competitors, composition, energy_eV_per_atom, mobile_ion)
     pure_eV = sum(
         n * known.element_energy_eV(symbol)
         for symbol, n in zip(known.elements, amounts, strict=True)
@@ -95,11 +94,11 @@ def assess_stability(
         e_hull_eV_per_atom=max(0.0, above_eV_per_atom),
         energy_below_competitors_eV_per_atom=float(others.energies_at(amounts)) / n_atoms
         - energy_eV_per_atom,
-        decomposition=decomposition,
+        decomposition=(others if stable else competitors).decomposition(amounts),
         candidate_window=reacting.candidate_window(),
-        equilibrium_window=equilibrium_window,
+        equilibrium_window=coexisting.equilibrium_window(),
         window_of="candidate" if stable else "equilibrium",
-        profile=along.voltage_profile(composition.reduced_composition.weight),
+        profile=coexisting.voltage_profile(composition.reduced_composition.weight, stable=stable),
         guards=check_guards(
             composition,
             energy_below_known_eV_per_atom=float(known.energies_at(amounts)) / n_atoms

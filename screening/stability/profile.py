@@ -20,7 +20,7 @@ from screening.stability.hull import Hull
 from screening.stability.window import SAME_AMOUNT, SAME_POTENTIAL_V, Floats, section
 
 CURVE_RANGE_V = (-0.5, 7.0)
-AMOUNT_DECIMALS = 9  # of the metal at a corner: beyond is rounding
+AMOUNT_DECIMALS = 12  # of the metal at a corner: beyond is rounding
 FARADAY_MAH_PER_MOL = physical_constants["Faraday constant"][0] / 3.6  # C -> mA h
 
 
@@ -99,9 +99,13 @@ class Along:
             oxidation=self._limit(here, before),
         )
 
-    def voltage_profile(self, formula_mass_g_mol: float) -> VoltageProfile:
-        """All steps, the candidate among the phases if it lies below its competitors."""
-        corners = self._with_candidate()
+    def voltage_profile(self, formula_mass_g_mol: float, *, stable: bool) -> VoltageProfile:
+        """All steps; a stable candidate is among the phases.
+
+        That the candidate lies below the mixtures of its neighbours does not make it stable: other
+        phases may coexist at its own composition.
+        """
+        corners = self._with_candidate() if stable else self.corners
         steps = []
         for above, below in pairwise(corners):
             potential_V = self._potential_V(above, below)
@@ -121,7 +125,12 @@ class Along:
                 )
             )
         low_V, high_V = CURVE_RANGE_V
-        kinks_V = {low_V, high_V, *(s.potential_V for s in steps if low_V < s.potential_V < high_V)}
+        kinks_V = {
+            low_V,
+            0.0,
+            high_V,
+            *(s.potential_V for s in steps if low_V < s.potential_V < high_V),
+        }
         potentials_V = tuple(sorted(kinks_V))
         return VoltageProfile(
             oxidized=corners[0].phases,
@@ -151,7 +160,7 @@ class Along:
         return oxidized, reduced
 
     def _with_candidate(self) -> tuple[Corner, ...]:
-        """The corners of all phases, the candidate included if it is stable."""
+        """The corners of all phases, the candidate included unless it lies on their lines."""
         before, after = self._neighbours()
         kept = [c for c in self.corners if c.n_metal <= before.n_metal]
         rest = [c for c in self.corners if after and c.n_metal >= after.n_metal]

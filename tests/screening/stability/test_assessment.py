@@ -2,8 +2,7 @@ import json
 
 import pytest
 from invented_systems import INVENTED, snapshot
-from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
-from pymatgen.core import Composition, Element
+from pymatgen.core import Composition
 
 from screening.documents import Stability
 from screening.errors import (
@@ -11,12 +10,9 @@ from screening.errors import (
     InvalidInput,
     MissingReference,
     MixedConventions,
-    UnsoundHull,
     UnusableStructure,
 )
 from screening.stability.assessment import assess_stability
-from screening.stability.hull import reference_entries
-from screening.stability.window import electrochemical_window
 
 KJ_PER_MOL_PER_EV = 96.48533
 CHLORIDES = {"KCl": -4.0, "TaCl5": -8.0}  # eV per formula unit, elements at zero
@@ -34,11 +30,11 @@ def test_rock_salt_from_its_enthalpy_of_formation():
     energy_eV = -411.2 / KJ_PER_MOL_PER_EV
     stability = assess("NaCl", energy_eV, snapshot({"Na": 0.0, "Cl2": 0.0}), "Na")
     assert stability.oxidation_limit_V == pytest.approx(4.262, abs=1e-3)
-    assert stability.oxidation_products == ("Cl2",)
-    assert stability.oxidation_reaction == "NaCl -> 0.5 Cl2 + Na"
+    assert stability.window.oxidation.products == ("Cl2",)
+    assert stability.window.oxidation.reaction == "NaCl -> 0.5 Cl2 + Na"
     assert stability.reduction_limit_V == 0.0
-    assert stability.reduction_products == ("Na",)
-    assert stability.reduction_reaction == "Na+ + e- -> Na"
+    assert stability.window.reduction.products == ("Na",)
+    assert stability.window.reduction.reaction == "Na+ + e- -> Na"
     assert stability.formation_energy_eV_per_atom == pytest.approx(energy_eV / 2)
     assert stability.window_of == "candidate"
 
@@ -51,12 +47,12 @@ def test_stable_ternary_by_hand():
     assert stability.decomposition == {"KCl": 1.0, "TaCl5": 1.0}
     # KTaCl6 -> TaCl5 + Cl2/2 + K: 12.32 - 8
     assert stability.oxidation_limit_V == pytest.approx(4.32)
-    assert stability.oxidation_reaction == "KTaCl6 -> 0.5 Cl2 + TaCl5 + K"
+    assert stability.window.oxidation.reaction == "KTaCl6 -> 0.5 Cl2 + TaCl5 + K"
     # KTaCl6 + 5 K -> 6 KCl + Ta: (24 - 12.32) / 5
     assert stability.reduction_limit_V == pytest.approx(2.336)
-    assert stability.reduction_reaction == "KTaCl6 + 5 K -> 6 KCl + Ta"
-    assert stability.oxidation_products == ("Cl2", "TaCl5")
-    assert stability.reduction_products == ("KCl", "Ta")
+    assert stability.window.reduction.reaction == "KTaCl6 + 5 K -> 6 KCl + Ta"
+    assert stability.window.oxidation.products == ("Cl2", "TaCl5")
+    assert stability.window.reduction.products == ("KCl", "Ta")
     assert stability.window_of == "candidate"
     assert len(stability.caveats) == 1
     assert stability.caveats[0].startswith("no reference phase contains Cl, K, Ta together")
@@ -76,29 +72,95 @@ def test_composition_inside_a_three_phase_field_has_a_window_of_zero_width():
     stability = assess("K2TaCl6", -13.0, snapshot(CHLORIDES))
     assert stability.reduction_limit_V == stability.oxidation_limit_V == pytest.approx(2.4)
     assert stability.decomposition == {"KCl": 2.0, "Ta": 0.2, "TaCl5": 0.8}
-    assert stability.reduction_reaction == "K2TaCl6 + 4 K -> 6 KCl + Ta"
-    assert stability.oxidation_reaction == "K2TaCl6 -> KCl + TaCl5 + K"
+    assert stability.window.reduction.reaction == "TaCl5 + 5 K -> 5 KCl + Ta"
+    assert stability.window.oxidation.reaction == "5 KCl + Ta -> TaCl5 + 5 K"
     assert any("window of zero width" in caveat for caveat in stability.caveats)
 
 
 def test_composition_richer_in_metal_than_any_compound_lies_at_zero_volts():
     stability = assess("K3Cl", -1.0, snapshot({"KCl": -4.0}))
     assert stability.reduction_limit_V == stability.oxidation_limit_V == 0.0
-    assert stability.reduction_products == ("K",)
-    assert stability.oxidation_reaction == "K3Cl -> KCl + 2 K"
+    assert stability.window.reduction.products == ("K",)
+    own = stability.candidate_window  # K3Cl -> KCl + 2 K gains 3 eV
+    assert own.oxidation.reaction == "K3Cl -> KCl + 2 K"
+    assert own.oxidation.potential_V == pytest.approx(-1.5)
 
 
-def test_a_polymorph_competes():
+def test_a_polymorph_competes_for_the_hull_but_is_no_reaction_product():
     references = snapshot({**CHLORIDES, "KTaCl6": -12.32})
     above = assess("K2Ta2Cl12", -24.48, references)
     assert above.e_hull_eV_per_atom == pytest.approx(0.01)
     assert above.decomposition == {"KTaCl6": 1.0}
+    assert above.energy_below_competitors_eV_per_atom == pytest.approx(0.03)  # KCl + TaCl5
     assert above.window_of == "equilibrium"
-    assert above.oxidation_limit_V == pytest.approx(4.32)
+    assert above.equilibrium_window.oxidation.potential_V == pytest.approx(4.32)
+    assert above.candidate_window.oxidation.potential_V == pytest.approx(4.24)
     below = assess("K2Ta2Cl12", -24.80, references)
-    assert below.energy_below_competitors_eV_per_atom == pytest.approx(0.01)
+    assert below.e_hull_eV_per_atom == 0
+    assert below.decomposition == {"KCl": 1.0, "TaCl5": 1.0}
+    assert below.energy_below_competitors_eV_per_atom == pytest.approx(0.05)
     assert below.window_of == "candidate"
     assert below.oxidation_limit_V == pytest.approx(4.4)
+
+
+def test_a_polymorph_that_is_no_reference_competes_alike():
+    with_reference = assess("KTaCl6", -12.24, snapshot({**CHLORIDES, "KTaCl6": -12.32}))
+    beside = assess_stability(
+        Composition("KTaCl6"),
+        -12.24 / 8,
+        INVENTED,
+        snapshot(CHLORIDES),
+        "K",
+        polymorph_energy_eV_per_atom=-12.32 / 8,
+    )
+    kept = {"guards", "references_sha256", "caveats"}
+    assert beside.model_dump(exclude=kept) == with_reference.model_dump(exclude=kept)
+    higher = assess_stability(
+        Composition("KTaCl6"),
+        -12.24 / 8,
+        INVENTED,
+        snapshot(CHLORIDES),
+        "K",
+        polymorph_energy_eV_per_atom=-12.2 / 8,
+    )
+    assert higher == assess("KTaCl6", -12.24, snapshot(CHLORIDES))
+
+
+def test_a_metastable_candidate_has_narrower_limits_of_its_own():
+    stability = assess("KTaCl6", -11.92, snapshot(CHLORIDES))  # 0.08 eV above KCl + TaCl5
+    own = stability.candidate_window
+    assert own.oxidation.potential_V == pytest.approx(4.0 - 0.08)
+    assert own.oxidation.reaction == "KTaCl6 -> 0.5 Cl2 + TaCl5 + K"
+    assert own.reduction.potential_V == pytest.approx(2.4 + 0.08 / 5)
+    assert stability.equilibrium_window.oxidation.reaction == "KCl -> 0.5 Cl2 + K"
+
+
+def test_the_steps_of_a_profile_by_hand():
+    profile = assess("KTaCl6", -12.32, snapshot(CHLORIDES)).profile
+    assert profile.oxidized == {"Cl2": 0.5, "TaCl5": 1.0}
+    high, low = profile.steps
+    assert high.reaction == "0.5 Cl2 + TaCl5 + K -> KTaCl6"
+    assert high.products == {"KTaCl6": 1.0}
+    # one electron a formula unit of 432.78 g/mol: 26801.4 mAh/mol
+    assert high.capacity_mAh_g == pytest.approx(26801.4 / 432.78, rel=1e-4)
+    assert high.energy_Wh_kg == pytest.approx(4.32 * 26801.4 / 432.78, rel=1e-4)
+    assert high.reaction_energy_eV == pytest.approx(0, abs=1e-9)
+    assert low.products == {"KCl": 6.0, "Ta": 1.0}
+    assert low.n_metal == 6
+    assert low.capacity_mAh_g == pytest.approx(5 * 26801.4 / 432.78, rel=1e-4)
+    assert low.reaction_energy_eV == pytest.approx(-24 + 12.32)
+
+
+def test_driving_force_is_zero_inside_the_window_and_grows_outside():
+    profile = assess("KTaCl6", -12.32, snapshot(CHLORIDES)).profile
+    potentials_V, energies_eV = (
+        profile.decomposition_potentials_V,
+        profile.decomposition_energies_eV_per_atom,
+    )
+    assert potentials_V == pytest.approx((-0.5, 0.0, 2.336, 4.32, 7.0))
+    # per atom of eight; five K taken up below, one given off above
+    expected = (-5 * (2.336 + 0.5) / 8, -5 * 2.336 / 8, 0, 0, -(7 - 4.32) / 8)
+    assert energies_eV == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_candidate_on_the_hull_counts_as_stable():
@@ -127,9 +189,23 @@ def test_survives_a_round_trip_through_json():
     json.dumps(stability.model_dump(mode="json"), allow_nan=False)
 
 
-def test_suspicious_depth_is_said():
+def failed(stability):
+    return [guard.name for guard in stability.guards if not guard.passed]
+
+
+def test_a_candidate_far_below_all_others_is_suspect():
     stability = assess("KTaCl6", -12.48, snapshot(CHLORIDES))
-    assert any("60 meV/atom below the hull" in caveat for caveat in stability.caveats)
+    assert stability.suspect
+    assert failed(stability) == ["depth"]
+    (depth,) = (guard for guard in stability.guards if guard.name == "depth")
+    assert depth.message.startswith("60 meV/atom below all reference phases: a competing phase")
+    assert not assess("KTaCl6", -12.32, snapshot(CHLORIDES)).suspect
+
+
+def test_a_cation_without_any_competing_halide_is_suspect():
+    stability = assess("KTaCl6", -4.2, snapshot({"KCl": -4.0, "Ta": 0.0, "K2Ta": -0.1}))
+    assert failed(stability) == ["reference_space"]
+    assert any("no reference compound of Ta with Cl alone" in g.message for g in stability.guards)
 
 
 def test_caveats_of_elements_and_of_products_are_handed_on():
@@ -174,11 +250,3 @@ def test_only_alkali_metals_have_a_window_here(mobile_ion):
 def test_a_candidate_needs_the_mobile_ion_and_another_element(formula):
     with pytest.raises(UnusableStructure, match=f"{formula} needs K and another element"):
         assess(formula, -1.0, snapshot(CHLORIDES))
-
-
-def test_a_metal_off_the_hull_is_refused():
-    hull = PhaseDiagram(reference_entries(snapshot(CHLORIDES).phases))
-    potassium = Element("K")
-    hull.el_refs[potassium] = PDEntry(Composition("K"), -5.0)
-    with pytest.raises(UnsoundHull, match=r"KCl \+ TaCl5 would form at -1\.000 V"):
-        electrochemical_window(hull, Composition("KTaCl6"), "K")

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from invented_systems import (
 )
 from pymatgen.core import Composition
 
-from screening.stability.assessment import assess_stability
+from screening.stability.assessment import ON_HULL_EV_PER_ATOM, assess_stability
 
 STEP_V = 1e-3
 ENERGY_eV_PER_ATOM = st.floats(-3.0, 0.3)
@@ -33,6 +34,8 @@ def systems(draw):
     for counts in compounds:
         energies_eV[formula(counts)] = draw(ENERGY_eV_PER_ATOM) * sum(counts)
     candidate = formula(draw(amounts.filter(lambda c: c[0] > 0 and all(n > 0 for n in c[1:]))))
+    unit = Composition(candidate).reduced_formula  # polymorphs are another matter
+    assume(all(Composition(key).reduced_formula != unit for key in energies_eV))
     others_eV = lowest_energy(snapshot(energies_eV), Composition(candidate))
     height_eV_per_atom = draw(st.floats(-0.2, 0.1))  # near the hull, where windows are decided
     return energies_eV, candidate, others_eV / atoms(candidate) + height_eV_per_atom
@@ -40,6 +43,11 @@ def systems(draw):
 
 def with_candidate(energies_eV, formula, energy_eV_per_atom):
     return snapshot({**energies_eV, f"{formula}'": energy_eV_per_atom * atoms(formula)})
+
+
+def with_metal(composition, n_metal):
+    others = {e.symbol: n for e, n in composition.items() if e.symbol != "K"}
+    return Composition({**others, "K": n_metal})
 
 
 def atoms(formula):
@@ -63,7 +71,8 @@ def test_the_metal_content_is_constant_inside_the_window_and_nowhere_else(system
         return equilibrium_metal_content(everything, unit, "K", potential_V)
 
     low_V, high_V = stability.reduction_limit_V, stability.oxidation_limit_V
-    assert 0 <= low_V <= high_V
+    on_hull_V = ON_HULL_EV_PER_ATOM * unit.num_atoms  # so far above it counts as stable
+    assert -1e-9 <= low_V <= high_V + 2 * on_hull_V
     assert n_metal(high_V + STEP_V) < unit["K"] - 1e-6
     if low_V > STEP_V:
         assert n_metal(low_V - STEP_V) > unit["K"] + 1e-6
@@ -91,25 +100,86 @@ def test_distance_to_the_hull_agrees_with_linear_programming(system):
 def test_reactions_balance_and_give_their_potential(system):
     stability = assess(*system)
     everything = with_candidate(*system)
+    energies_eV = {Composition(system[1]).reduced_formula: system[2]}  # of the candidate itself
+
+    def energy_eV(formula):
+        composition = Composition(formula)
+        others = lowest_energy(snapshot(system[0]), composition)
+        return energies_eV.get(formula, others / composition.num_atoms) * composition.num_atoms
+
+    for window in (stability.candidate_window, stability.equilibrium_window):
+        for limit in (window.reduction, window.oxidation):
+            if limit.reaction == "K+ + e- -> K":
+                assert limit.potential_V == 0
+                assert limit.products == ("K",)
+                continue
+            sides = [
+                [term_of(t) for t in side.split(" + ")] for side in limit.reaction.split(" -> ")
+            ]
+            for element in Composition(system[1]):
+                left, right = (content(side, element) for side in sides)
+                assert left == pytest.approx(right, rel=3e-3)
+            assert {f for _, f in sides[1]} - {"K"} <= set(limit.products)
+            left_eV, right_eV = (sum(n * energy_eV(f) for n, f in side) for side in sides)
+            uptake = sum(
+                n * sign
+                for side, sign in zip(sides, (1, -1), strict=True)
+                for n, f in side
+                if f == "K"
+            )
+            size_eV = 1 + sum(n * abs(energy_eV(f)) for side in sides for n, f in side)
+            assert limit.potential_V * uptake == pytest.approx(
+                left_eV - right_eV, abs=2e-3 * size_eV
+            )
+
+
+@settings(deadline=None, max_examples=100)
+@given(systems())
+def test_a_profile_falls_through_balanced_steps(system):
+    profile = assess(*system).profile
     unit = Composition(system[1]).reduced_composition
-    for limit_V, reaction, products in (
-        (stability.reduction_limit_V, stability.reduction_reaction, stability.reduction_products),
-        (stability.oxidation_limit_V, stability.oxidation_reaction, stability.oxidation_products),
-    ):
-        if reaction == "K+ + e- -> K":
-            assert limit_V == 0
-            assert products == ("K",)
-            continue
-        left, right = ([term_of(t) for t in text.split(" + ")] for text in reaction.split(" -> "))
-        for element in unit:
-            assert content(left, element) == pytest.approx(content(right, element), rel=2e-3)
-        assert left[0] == (1.0, unit.reduced_formula)
-        assert {f for _, f in right} - {"K"} == set(products) - {"K"}
-        uptake = sum(n for n, f in left[1:]) - sum(n for n, f in right if f == "K")
-        gain_eV = lowest_energy(everything, unit) - sum(
-            n * lowest_energy(everything, Composition(f)) for n, f in right if f != "K"
+    potentials_V = [step.potential_V for step in profile.steps]
+    assert potentials_V == sorted(potentials_V, reverse=True)
+    assert all(potential_V >= -1e-9 for potential_V in potentials_V)
+    for step in profile.steps:
+        assert balanced(with_metal(unit, step.n_metal), step.products)
+    taken_up = sum(step.capacity_mAh_g for step in profile.steps)
+    last = profile.steps[-1].n_metal if profile.steps else 0.0
+    assert taken_up == pytest.approx(last * 26801.4 / unit.weight, rel=1e-4, abs=1e-6)
+    assert max(profile.decomposition_energies_eV_per_atom) <= 0
+
+
+@settings(deadline=None, max_examples=100)
+@given(systems())
+def test_the_driving_force_is_the_height_above_the_grand_potential_hull(system):
+    stability = assess(*system)
+    everything = with_candidate(*system)
+    unit = Composition(system[1]).reduced_composition
+    n_atoms = unit.num_atoms
+    for potential_V in (0.3, 2.7, 5.9):
+        n_metal = equilibrium_metal_content(everything, unit, "K", potential_V)
+        there = with_metal(unit, n_metal)
+        equilibrium_eV = lowest_energy(everything, there) + n_metal * potential_V
+        candidate_eV = system[2] * n_atoms + unit["K"] * potential_V
+        force = np.interp(
+            potential_V,
+            stability.profile.decomposition_potentials_V,
+            stability.profile.decomposition_energies_eV_per_atom,
         )
-        assert limit_V == pytest.approx(gain_eV / uptake, rel=0.01, abs=0.02)
+        assert force == pytest.approx((equilibrium_eV - candidate_eV) / n_atoms, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=100)
+@given(systems())
+def test_a_candidates_own_window_lies_inside_that_of_its_equilibrium_if_it_is_metastable(system):
+    stability = assess(*system)
+    own, equilibrium = stability.candidate_window, stability.equilibrium_window
+    if stability.energy_below_competitors_eV_per_atom <= 0:
+        assert own.reduction.potential_V >= equilibrium.reduction.potential_V - 1e-7
+        assert own.oxidation.potential_V <= equilibrium.oxidation.potential_V + 1e-7
+    else:
+        assert own.reduction.potential_V <= equilibrium.reduction.potential_V + 1e-7
+        assert own.oxidation.potential_V >= equilibrium.oxidation.potential_V - 1e-7
 
 
 @settings(deadline=None, max_examples=60)
