@@ -62,6 +62,31 @@ def halide_anions(composition: Composition) -> frozenset[str]:
     )
 
 
+def holds_halide_corrections(
+    composition: Composition, correction_eV_per_atom: float | None
+) -> bool:
+    """Whether a correction is that of the halides and any choice of what else may be corrected.
+
+    Args:
+        composition: of the phase.
+        correction_eV_per_atom: the sum of all that its energy holds; None: not known.
+    """
+    composition = composition.element_composition
+    anions = halide_anions(composition)
+    if not anions:
+        return True
+    if correction_eV_per_atom is None:
+        return False
+    constants_eV, mixing_eV = _constants()
+    needed_eV = sum(constants_eV[symbol] * composition[symbol] for symbol in anions)
+    rest_eV = correction_eV_per_atom * composition.num_atoms - needed_eV
+    others = _other_corrections(composition, anions, constants_eV, mixing_eV)
+    return any(
+        abs(rest_eV - sum(choice)) < SAME_CORRECTION_EV_PER_ATOM * composition.num_atoms
+        for choice in itertools.product(*others)
+    )
+
+
 def require_corrections(references: ReferencePhases) -> None:
     """Refuse MP2020 energies of which a phase has lost the correction of a halide.
 
@@ -72,7 +97,11 @@ def require_corrections(references: ReferencePhases) -> None:
     """
     if references.convention.corrections != MP2020:
         return
-    lost = [phase for phase in references.phases if not _holds_its_corrections(phase)]
+    lost = [
+        phase
+        for phase in references.phases
+        if not holds_halide_corrections(phase.composition, phase.correction_eV_per_atom)
+    ]
     if lost:
         listed = "; ".join(_shortfall(phase) for phase in lost[:_SHOWN])
         more = f"; and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
@@ -103,24 +132,6 @@ def _most_electronegative(composition: Composition) -> frozenset[str]:
         return frozenset()
     highest = max(composition.elements, key=lambda element: element.X).symbol
     return frozenset({highest} & set(HALOGENS))
-
-
-def _holds_its_corrections(phase: ReferencePhase) -> bool:
-    """Whether what it holds is that of its halides and any choice of what else may be corrected."""
-    composition = phase.composition
-    anions = halide_anions(composition)
-    if not anions:
-        return True
-    if phase.correction_eV_per_atom is None:
-        return False
-    constants_eV, mixing_eV = _constants()
-    needed_eV = sum(constants_eV[symbol] * composition[symbol] for symbol in anions)
-    rest_eV = phase.correction_eV_per_atom * composition.num_atoms - needed_eV
-    others = _other_corrections(composition, anions, constants_eV, mixing_eV)
-    return any(
-        abs(rest_eV - sum(choice)) < SAME_CORRECTION_EV_PER_ATOM * composition.num_atoms
-        for choice in itertools.product(*others)
-    )
 
 
 def _other_corrections(

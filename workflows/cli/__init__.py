@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from workflows.cli import common, config, doctor, prototypes, results, run, window
+from workflows.cli import (
+    common,
+    config,
+    doctor,
+    interfaces,
+    prototypes,
+    references,
+    results,
+    run,
+    window,
+)
 from workflows.cli import enumerate as enumeration
 
 app = typer.Typer(
@@ -51,6 +61,7 @@ for _command in (
     results.status,
     results.rank,
     results.show,
+    interfaces.interfaces,
     results.failures,
     results.export,
     config.validate,
@@ -59,6 +70,7 @@ for _command in (
     doctor.doctor,
 ):
     app.command()(_command)
+app.add_typer(references.app)
 
 
 def main() -> None:

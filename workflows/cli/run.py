@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from workflows.read_model import CampaignResults
 
 
-def _n_cores() -> int:
+def n_cores() -> int:
     """Those that this process may use: on a cluster fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -35,7 +35,7 @@ def run(
             min=1,
             help="Worker processes, one thread each; default: the cores this process may use.",
         ),
-    ] = _n_cores(),
+    ] = n_cores(),
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try once more what failed before.")
     ] = False,
