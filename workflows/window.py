@@ -52,8 +52,9 @@ class UsedReferences(Document):
     date: str
     sha256: str
     n_phases: int = Field(description="of the candidate's chemical system")
-    missing_phases: tuple[str, ...] = Field(
-        description="compounds of the system that the field knows and the snapshot lacks"
+    missing_phases: dict[str, str] = Field(
+        description="compounds of the system that the field knows and the snapshot lacks -> where "
+        "they are described"
     )
 
 
@@ -219,14 +220,16 @@ def write_relaxed(report: WindowReport, path: Path) -> None:
 
 
 def _used(references: ReferencePhases, snapshot: str, question: Question) -> UsedReferences:
-    system = references.system(e.symbol for e in question.structure.composition)
+    from screening.stability.overview import missing_phases
+
+    symbols = [element.symbol for element in question.structure.composition]
     return UsedReferences(
         name=snapshot,
         source=references.source,
         date=references.date,
         sha256=references.sha256,
-        n_phases=len(system.phases),
-        missing_phases=(),
+        n_phases=len(references.for_system(symbols)),
+        missing_phases=missing_phases(references, symbols),
     )
 
 

@@ -85,7 +85,7 @@ def test_every_interval_is_named_without_colour():
     assert [line.rstrip() for line in legend] == [
         " a  0.00–1.30 V   6 KCl + Ta",
         " b  1.30–2.33 V   0.333 K2Ta3Cl9 + 0.333 KCl",
-        "█c  2.33–4.86 V   KTaCl6, stable",
+        "█c  2.33–4.86 V   KTaCl6, its own window",
         " d  above 4.86 V  TaCl5 + 0.5 Cl2",
     ]
 
@@ -93,7 +93,7 @@ def test_every_interval_is_named_without_colour():
 def test_no_window_fills_nothing():
     shown = text(stability(equilibrium=(2.334, 2.334), own=(3, 2), of="equilibrium"))
     assert "█" not in shown
-    assert "stable" not in shown
+    assert "window" not in shown
 
 
 def test_the_window_of_a_metastable_candidate_has_a_line_of_its_own():

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from workflows.cli.voltage_bar import amounts, voltage_bar
-from workflows.cli.window import steps_table
+from workflows.cli.voltage_bar import amounts, steps_table, voltage_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +26,7 @@ def stability_sections(stability: Stability, width: int) -> Iterator[RenderableT
     """
     yield section("stability", _hull(stability))
     yield voltage_bar(stability, width)
-    yield steps_table(stability)
+    yield steps_table(stability.profile)
     if stability.interfaces:
         yield _interfaces(stability.interfaces)
     yield section(

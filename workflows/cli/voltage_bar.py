@@ -1,4 +1,4 @@
-"""A voltage profile as a bar of characters: what is in equilibrium from 0 to 6 V."""
+"""A voltage profile: what is in equilibrium from 0 to 6 V as a bar, and its steps as a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -67,13 +68,16 @@ def voltage_bar(stability: Stability, width: int) -> RenderableType:
     stable = _stable(parts, stability.window)
     names = [_name(i) for i in range(len(parts))]
     lines = [_axis(n_cells), _bar(parts, names, stable, n_cells)]
+    window = {"candidate": "its own window", "equilibrium": "window of the equilibrium"}[
+        stability.window_of
+    ]
     legend = Table.grid(padding=(0, 2, 0, 0))
     for i, (name, interval) in enumerate(zip(names, parts, strict=True)):
         is_stable = i == stable
         legend.add_row(
             f"{_STABLE}{name}" if is_stable else f" {name}",
             _range(interval.low_V, interval.high_V),
-            Text(amounts(interval.products) + (", stable" if is_stable else "")),
+            Text(amounts(interval.products) + (f", {window}" if is_stable else "")),
             style=f"bold {_STYLE}" if is_stable else None,
         )
     own = stability.candidate_window
@@ -82,6 +86,22 @@ def voltage_bar(stability: Stability, width: int) -> RenderableType:
         lines.append(_line(low_V, high_V, n_cells))
         legend.add_row(f"{_OWN}{_OWN}", _range(low_V, high_V), "the metastable candidate itself")
     return Group(*lines, legend)
+
+
+def steps_table(profile: VoltageProfile) -> Table:
+    """Every reaction on the way down, with its charge and energy per mass of candidate."""
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("V", "mAh/g", "Wh/kg"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("on the way down", overflow="fold")
+    for step in profile.steps:
+        table.add_row(
+            f"{step.potential_V:.3f}",
+            f"{step.capacity_mAh_g:.1f}",
+            f"{step.energy_Wh_kg:.0f}",
+            Text(step.reaction),
+        )
+    return table
 
 
 def amounts(phases: Mapping[str, float]) -> str:
