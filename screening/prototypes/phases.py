@@ -184,7 +184,9 @@ def _known_name(name: str) -> str:
     by_formula = {_reduced(key): key for key in names if " " not in key}
     if _reduced(name) in by_formula:
         return by_formula[_reduced(name)]
-    nearest = get_close_matches(name, names, n=3, cutoff=0)
+    elements = formula_amounts(name).keys()
+    same = [key for key in names if len(elements) > 1 and formula_amounts(key).keys() == elements]
+    nearest = get_close_matches(name, same or names, n=3, cutoff=0)
     raise InvalidInput(
         f'no reference phase "{name}" among {len(names)}; the nearest names are '
         f"{', '.join(nearest)}; others are added to phases.yaml"
