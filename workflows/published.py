@@ -79,9 +79,7 @@ def compare_published(
 
 def _candidate(window: PublishedWindow, rows: Iterable[RankedCandidate]) -> RankedCandidate | None:
     """The one of lowest energy among those of the formula."""
-    from pymatgen.core.composition import Composition
-
-    formula = Composition(window.formula).reduced_formula
+    formula = _reduced(window.formula)
     alike = [
         row
         for row in rows
@@ -145,7 +143,11 @@ def _limit(
         verdict = "not computed"
     elif published_V is not None and tolerance_V is not None:
         within = abs(computed_V - published_V) <= tolerance_V
-        same = not published_products or _reduced(published_products) == _reduced(computed_products)
+        expected, found = (
+            {_reduced(product) for product in products}
+            for products in (published_products, computed_products)
+        )
+        same = not expected or expected == found
         verdict = "agrees" if within and same else "differs"
     return LimitComparison(
         limit,
@@ -160,7 +162,9 @@ def _limit(
     )
 
 
-def _reduced(products: Iterable[str]) -> frozenset[str]:
+def _reduced(formula: str) -> str:
+    """With whole amounts: Na0.75Sm1.75Cl6 is Na3Sm7Cl24."""
     from pymatgen.core.composition import Composition
 
-    return frozenset(Composition(product).reduced_formula for product in products)
+    whole, _ = Composition(formula).get_integer_formula_and_factor()
+    return str(Composition(whole).reduced_formula)

@@ -16,15 +16,17 @@ candidates:
   files:
 {files}
 relax: {{max_force_eV_per_A: 0.1}}
+{dynamics}
+gates: {{max_e_hull_eV_per_atom: {max_e_hull}}}
+"""
+DYNAMICS = """\
 dynamics:
   temperatures_K: {temperatures}
   equilibration_ps: 0.02
   production_ps: 0.2
   frame_interval_fs: 10
   checkpoint_ps: 0.02
-  min_cell_width_A: 3
-gates: {{max_e_hull_eV_per_atom: {max_e_hull}}}
-"""
+  min_cell_width_A: 3"""
 
 
 def rock_salt(cation: str, anion: str, lattice_constant_A: float) -> Structure:
@@ -46,17 +48,18 @@ def write_campaign(
     temperatures: tuple[float, ...] = (300.0, 600.0),
     max_e_hull: float = 0.05,
 ) -> Path:
-    """A campaign over `structures`: name -> (mobile ion, structure)."""
+    """A campaign over `structures`: name -> (mobile ion, structure); dynamics if temperatures."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for name, (ion, structure) in structures.items():
         structure.to(str(folder / f"{name}.cif"))
         lines.append(f"    - {{path: {name}.cif, mobile_ion: {ion}}}")
     config = folder / "campaign.yaml"
+    dynamics = (
+        DYNAMICS.format(temperatures=list(temperatures)) if temperatures else "dynamics: null"
+    )
     config.write_text(
-        CONFIG.format(
-            files="\n".join(lines), temperatures=list(temperatures), max_e_hull=max_e_hull
-        )
+        CONFIG.format(files="\n".join(lines), dynamics=dynamics, max_e_hull=max_e_hull)
     )
     return config
 

@@ -107,7 +107,8 @@ def changes_sections(changes: Sequence[SnapshotChange]) -> Iterator[RenderableTy
                 _limit_change(old, new, "oxidation"),
             )
         yield table
-        yield Text(f"  {change.n_unchanged} other candidates are as they were")
+        if change.n_unchanged:
+            yield Text(f"  unchanged: {change.n_unchanged} other candidates")
 
 
 def _limit_change(old: Place, new: Place, limit: str) -> str:
