@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import re
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import ParseError
 
 from screening.documents import EnergyConvention
 from screening.errors import InvalidInput
@@ -76,7 +76,7 @@ def read_runs(
         advance(n_read, len(files))
         run = str(file.relative_to(folder))
         try:
-            entries[run] = _entry(file)
+            entries[run] = _entry(file, run)
         except Refused as error:
             refused[run] = str(error)
     advance(len(files), len(files))
@@ -95,7 +95,7 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _entry(file: Path) -> ComputedStructureEntry:
+def _entry(file: Path, entry_id: str) -> ComputedStructureEntry:
     """Structure and corrected energy of a run.
 
     Raises:
@@ -104,7 +104,7 @@ def _entry(file: Path) -> ComputedStructureEntry:
     run = _parse(file)
     _require_finished(run)
     _require_settings(run)
-    entry: ComputedStructureEntry = run.get_computed_entry(inc_structure=True)
+    entry: ComputedStructureEntry = run.get_computed_entry(inc_structure=True, entry_id=entry_id)
     return _corrected(entry)
 
 
@@ -115,7 +115,7 @@ def _parse(file: Path) -> Vasprun:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they say is checked below, or concerns no energy
             return Vasprun(file, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
-    except (ParseError, EOFError) as error:
+    except (SyntaxError, EOFError, zlib.error) as error:  # of XML, of gzip
         raise Refused(
             f"cut off or no XML ({error}); the run was killed or still goes on"
         ) from error
