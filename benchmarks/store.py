@@ -28,6 +28,7 @@ import numpy as np
 from maggma.core import Store
 from maggma.stores import JSONStore, MontyStore
 from monty.json import jsanitize
+from pymatgen.core.composition import Composition
 
 from screening.documents import (
     Arrhenius,
@@ -38,12 +39,13 @@ from screening.documents import (
     Ranking,
     Relaxation,
     RelaxDocument,
-    Stability,
     StabilityDocument,
     Transport,
     TransportDocument,
 )
 from screening.prototypes.library import load_prototype
+from screening.stability.assessment import assess_stability
+from screening.stability.references import ReferencePhases
 from workflows.config import CampaignConfig
 from workflows.execution.jobs import JobRecord, JobTable, Outcome
 from workflows.read_model import CampaignResults
@@ -53,6 +55,8 @@ from workflows.store.sqlite import SqliteStore
 N_STORED = 500
 N_MEASURED = 30
 N_CANDIDATES = 10_000
+N_STABILITIES = 20  # different documents among them
+CHGNET = ReferencePhases.load("chgnet-0.3.0")
 READING_LIMIT_S = 1.0
 FAMILY = {"formula": "KTaCl6", "prototype": "k2ptcl6"}
 FLOOR = 20.0
@@ -225,6 +229,10 @@ def write_large_campaign(folder: ResultsFolder, config: CampaignConfig) -> None:
         volume_change_percent=8.0,
         convention=EnergyConvention(code="c", functional="f", corrections="m", potential="p"),
     )
+    stabilities = [
+        assess_stability(Composition("KTaCl6"), energy_eV_per_atom, CHGNET.convention, CHGNET, "K")
+        for energy_eV_per_atom in np.linspace(-5.05, -4.95, N_STABILITIES)
+    ]
     documents: list[dict[str, Any]] = []
     records: list[JobRecord] = []
 
@@ -247,21 +255,7 @@ def write_large_campaign(folder: ResultsFolder, config: CampaignConfig) -> None:
     entries = []
     for number in range(N_CANDIDATES):
         candidate = f"KTaCl6-k2ptcl6-{number}"
-        low = float(rng.uniform(0.5, 2.5))
-        stable = Stability(
-            formation_energy_eV_per_atom=-2.0,
-            e_hull_eV_per_atom=float(rng.uniform(0, 0.05)),
-            energy_below_competitors_eV_per_atom=0.01,
-            decomposition={"KTaCl6": 1.0},
-            reduction_limit_V=low,
-            oxidation_limit_V=low + float(rng.uniform(0.5, 3)),
-            reduction_products=("K2Ta3Cl9", "KCl"),
-            oxidation_products=("Cl2", "TaCl5"),
-            reduction_reaction="KTaCl6 + 2.667 K -> 0.3333 K2Ta3Cl9 + 3 KCl",
-            oxidation_reaction="KTaCl6 -> 0.5 Cl2 + TaCl5 + K",
-            window_of="candidate",
-            references_sha256="0" * 64,
-        )
+        stable = stabilities[number % len(stabilities)]
         diffusivities = [
             Diffusivity(
                 temperature_K=temperature_K,
