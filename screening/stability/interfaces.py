@@ -36,6 +36,7 @@ from screening.errors import (
 )
 from screening.stability.corrections import require_corrections, without_halide_corrections
 from screening.stability.mixing import Phases
+from screening.stability.overview import missing_phases
 from screening.stability.reactants import Reactant, snapshot_reactant
 from screening.stability.references import ReferencePhase, ReferencePhases
 
@@ -47,10 +48,18 @@ NO_REACTION = "no reaction"
 
 @dataclass(frozen=True)
 class Interfaces:
-    """Interfaces of one candidate, and the partners that there is no number for."""
+    """Interfaces of one candidate, and what is to be known about them.
 
-    computed: tuple[Interface, ...]
-    left_out: dict[str, str] = field(default_factory=dict)  # partner -> reason
+    Args:
+        computed: of each partner in turn: closed, at its own and at the given potentials.
+        left_out: partners that there is no number for -> reason.
+        missing_phases: partner -> compounds of the pair's elements that the field knows and the
+            snapshot lacks -> where they are described. None of them can be a product.
+    """
+
+    computed: tuple[Interface, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+    missing_phases: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def interfaces(
@@ -79,8 +88,10 @@ def interfaces(
     references.for_system(_symbols(candidate.composition))
     given_V = tuple(potentials_V)
     computed: list[Interface] = []
-    left_out = {}
+    left_out: dict[str, str] = {}
+    missing: dict[str, dict[str, str]] = {}
     for partner in partners:
+        name = partner if isinstance(partner, str) else partner.name
         try:
             reactant = (
                 snapshot_reactant(partner, references, mobile_ion)
@@ -100,8 +111,12 @@ def interfaces(
                 for potential_V in dict.fromkeys((None, reactant.potential_V, *given_V))
             ]
         except MissingReference as error:
-            left_out[partner if isinstance(partner, str) else partner.name] = str(error)
-    return Interfaces(tuple(computed), left_out)
+            left_out[name] = str(error)
+            continue
+        missing[name] = missing_phases(
+            references, _symbols(candidate.composition) | _symbols(reactant.composition)
+        )
+    return Interfaces(tuple(computed), left_out, missing)
 
 
 def interface(

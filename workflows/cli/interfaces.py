@@ -97,6 +97,7 @@ def interfaces(
                     "mobile_ion": candidate.mobile_ion,
                     "interfaces": [i.model_dump(mode="json") for i in answer.computed],
                     "left_out": answer.left_out,
+                    "missing_phases": answer.missing_phases,
                 }
                 for candidate, answer in found.items()
             ]
@@ -191,7 +192,7 @@ def _computed(
             raw_halide_energies=raw_halide_energies,
         )
     except MissingReference as error:  # of the candidate itself; others may have theirs
-        return Interfaces((), {candidate.id: str(error)})
+        return Interfaces(left_out={candidate.id: str(error)})
 
 
 def _print(name: str, found: dict[_Candidate, Interfaces], detailed: bool) -> None:
@@ -205,8 +206,14 @@ def _print(name: str, found: dict[_Candidate, Interfaces], detailed: bool) -> No
     else:
         console.print(_table(name, found, reactions=console.width >= _WIDE))
     console.print(_LEGEND, style="dim", highlight=False)
-    reasons = {reason: None for answer in found.values() for reason in answer.left_out.values()}
-    for reason in reasons:
+    lacking = {f for answer in found.values() for m in answer.missing_phases.values() for f in m}
+    if lacking:
+        console.print(
+            f"known, but not in the snapshot, so never a product: {', '.join(sorted(lacking))}",
+            highlight=False,
+            markup=False,
+        )
+    for reason in {reason: 0 for answer in found.values() for reason in answer.left_out.values()}:
         console.print(f"left out: {reason}", highlight=False, markup=False)
 
 
