@@ -79,7 +79,7 @@ def interfaces(
     partners = [_one_of(relaxed, identifier, results).reactant for identifier in against or ()]
     _check_names(electrodes or (), references)
     found: dict[_Candidate, Interfaces] = {}
-    for candidate in _chosen(relaxed, identifiers, results):
+    for candidate in _with_progress(_chosen(relaxed, identifiers, results)):
         names = electrodes or ([] if against else _usual_electrodes(candidate.mobile_ion))
         found[candidate] = _computed(
             candidate,
@@ -104,6 +104,17 @@ def interfaces(
         )
         return
     _print(results.name, found, detailed=bool(identifiers) and len(found) == 1)
+
+
+def _with_progress(candidates: list[_Candidate]) -> Iterable[_Candidate]:
+    """A bar on terminals: hundreds of candidates with oxides of seven elements take minutes."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(
+        candidates, "interfaces", console=console, transient=True, disable=not console.is_terminal
+    )
 
 
 def _relaxed(results: CampaignResults) -> dict[str, _Candidate]:
