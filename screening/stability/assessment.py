@@ -18,7 +18,7 @@ from screening.stability.references import ReferencePhases
 ALKALI_METALS = ("Li", "Na", "K", "Rb", "Cs")
 ON_HULL_EV_PER_ATOM = 1e-4  # a relaxation does not tell energies closer than this apart
 ZERO_WIDTH_V = 1e-6
-_HULLS: dict[tuple[str, bool], Hull] = {}
+_HULLS: dict[tuple[str, str, bool], tuple[Hull, Hull]] = {}
 RAW_HALIDES = (
     "computed without MP2020's correction of halide anions: limits that involve the halogen are "
     "lower than those of corrected energies, by 0.61 V where Cl2 forms from a chloride"
@@ -71,11 +71,10 @@ def assess_stability(
             polymorph_energy_eV_per_atom = without_halide_corrections(
                 composition, polymorph_energy_eV_per_atom
             )
-    known = _hull(system, elements, raw_halide_energies)
+    known, others = _hulls(system, elements, composition.reduced_formula, raw_halide_energies)
     competitors = known
     if polymorph_energy_eV_per_atom is not None:
         competitors = known.with_phase(composition, polymorph_energy_eV_per_atom)
-    others = known.without(composition.reduced_formula)
 
     amounts = known.amounts(composition.reduced_composition)
     n_atoms = amounts.sum()
@@ -85,12 +84,9 @@ def assess_stability(
     coexisting = reacting
     if not stable:
         coexisting = Along.of(competitors, composition, energy_eV_per_atom, mobile_ion)
-    pure_eV = sum(
-        n * known.element_energy_eV(symbol)
-        for symbol, n in zip(known.elements, amounts, strict=True)
-    )
     stability = Stability(
-        formation_energy_eV_per_atom=energy_eV_per_atom - pure_eV / n_atoms,
+        formation_energy_eV_per_atom=energy_eV_per_atom
+        - known.energy_of_elements_eV(amounts) / n_atoms,
         e_hull_eV_per_atom=max(0.0, above_eV_per_atom),
         energy_below_competitors_eV_per_atom=float(others.energies_at(amounts)) / n_atoms
         - energy_eV_per_atom,
@@ -114,9 +110,11 @@ def assess_stability(
     return stability.model_copy(update={"caveats": caveats})
 
 
-def _hull(system: ReferencePhases, elements: Sequence[str], raw_halide_energies: bool) -> Hull:
-    """The hull of a chemical system, made once a process."""
-    key = system.sha256, raw_halide_energies
+def _hulls(
+    system: ReferencePhases, elements: Sequence[str], formula: str, raw_halide_energies: bool
+) -> tuple[Hull, Hull]:
+    """The hull of a chemical system, with and without a composition; made once a process."""
+    key = system.sha256, formula, raw_halide_energies
     if key not in _HULLS:
         hull = hull_of(system.phases, elements)
         if raw_halide_energies:
@@ -126,7 +124,7 @@ def _hull(system: ReferencePhases, elements: Sequence[str], raw_halide_energies:
                     for phase in system.phases
                 ]
             )
-        _HULLS[key] = hull
+        _HULLS[key] = hull, hull.without(formula)
     return _HULLS[key]
 
 

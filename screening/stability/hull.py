@@ -108,6 +108,11 @@ class Hull:
         pure = self.fractions[:, self.elements.index(symbol)] == 1
         return float(self.energies_eV_per_atom[pure].min())
 
+    def energy_of_elements_eV(self, amounts: ArrayLike) -> float:
+        """Energy of amounts, (n_elements,), as pure elements: zero of formation energies."""
+        pure_eV = [self.element_energy_eV(symbol) for symbol in self.elements]
+        return float(np.asarray(amounts, dtype=np.float64) @ np.array(pure_eV))
+
     def energies_at(self, amounts: ArrayLike) -> Floats:
         """Energies in eV of amounts, (..., n_elements), decomposed into the phases of the hull."""
         planes: Floats = np.asarray(amounts, dtype=np.float64) @ self.potentials_eV.T
