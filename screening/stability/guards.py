@@ -11,6 +11,7 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
 from screening.documents import Guard
+from screening.stability.enthalpies import measured_halides
 from screening.stability.hull import Hull
 from screening.stability.references import ReferencePhases
 
@@ -45,6 +46,7 @@ def check_guards(
     """
     return (
         _conventions(references, raw_halide_energies),
+        _metal_reference(hull, mobile_ion, raw_halide_energies),
         _reference_space(composition, references),
         _depth(energy_below_known_eV_per_atom),
     )
@@ -60,6 +62,38 @@ def _conventions(references: ReferencePhases, raw_halide_energies: bool) -> Guar
         f"{convention.potential} ({convention.functional}, corrections: "
         f"{convention.corrections}){without}",
     )
+
+
+def _metal_reference(hull: Hull, metal: str, raw_halide_energies: bool) -> Guard:
+    """The metal's zero is right if its halides have about the enthalpies that were measured."""
+    measured = {} if raw_halide_energies else measured_halides()
+    errors_eV = {
+        formula: _formation_energy_eV(hull, formula) - measured[formula].enthalpy_eV
+        for formula in (f"{metal}{halogen}" for halogen in HALOGENS)
+        if formula in hull.formulas and formula in measured
+    }
+    passed = all(abs(error) <= MAX_ALKALI_HALIDE_ERROR_EV for error in errors_eV.values())
+    if raw_halide_energies:
+        message = "raw halide energies are not compared with experiment"
+    elif not errors_eV:
+        message = f"no halide of {metal} in this system to compare with experiment"
+    else:
+        found = ", ".join(f"{formula} {error:+.2f}" for formula, error in errors_eV.items())
+        message = f"formation energy minus measured enthalpy in eV: {found}"
+    if not passed:
+        message += (
+            f"; more than {MAX_ALKALI_HALIDE_ERROR_EV}: the reference of {metal} is not its lowest "
+            "phase, a correction is missing or there twice, or functionals are mixed"
+        )
+    return Guard(name="metal_at_0_V", passed=passed, message=message)
+
+
+def _formation_energy_eV(hull: Hull, formula: str) -> float:
+    """Of the lowest polymorph, per formula unit."""
+    unit = hull.amounts(Composition(formula))
+    polymorphs = [known == formula for known in hull.formulas]
+    lowest_eV_per_atom = float(hull.energies_eV_per_atom[polymorphs].min())
+    return lowest_eV_per_atom * float(unit.sum()) - hull.energy_of_elements_eV(unit)
 
 
 def _reference_space(composition: Composition, references: ReferencePhases) -> Guard:

@@ -99,7 +99,6 @@ def test_distance_to_the_hull_agrees_with_linear_programming(system):
 @given(systems())
 def test_reactions_balance_and_give_their_potential(system):
     stability = assess(*system)
-    everything = with_candidate(*system)
     energies_eV = {Composition(system[1]).reduced_formula: system[2]}  # of the candidate itself
 
     def energy_eV(formula):
