@@ -126,9 +126,11 @@ def read_question(path: Path, mobile_ion: str | None, references: ReferencePhase
         references.for_system(symbols)
     except MissingReference as error:
         raise MissingReference(
-            f"{path}: {error}. Offline: `halideflow references build` relaxes shipped and own "
-            "structures with the engine, `halideflow references vasp` reads VASP runs; "
-            "`halideflow references fetch` asks the Materials Project"
+            f"{path}: {error}. Offline, `halideflow references build --elements "
+            f"{','.join(symbols)} --out FILE` relaxes the reference structures that come with the "
+            "package, and --references FILE uses them. `halideflow references fetch` (Materials "
+            "Project) and `halideflow references vasp` (your runs) make snapshots of VASP "
+            "energies, which compare with VASP energies only"
         ) from error
     return Question(path, structure, ion)
 
