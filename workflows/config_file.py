@@ -95,16 +95,18 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
     A shipped name stays as it is; a path is relative to the campaign file.
 
     Raises:
-        ConfigError: with the line, if there is no such snapshot, it cannot be read, or it is not
-            the one that the campaign is pinned to.
+        ConfigError: with the line, if there is no such snapshot, it cannot be read, it is not the
+            one that the campaign is pinned to, or it lacks an electrode.
     """
     from screening.errors import ScreeningError
+    from screening.prototypes.electrodes import electrode_names
+    from screening.stability.reactants import phases_called
     from screening.stability.references import ReferencePhases
     from screening.stability.snapshots import shipped_snapshots
 
-    def refuse(key: str, reason: str) -> ConfigError:
+    def refuse(reason: str, *key: str | int) -> ConfigError:
         source, _ = read_yaml(config_path)
-        return ConfigError(config_path, [source.at(("stability", key)).problem(reason)])
+        return ConfigError(config_path, [source.at(("stability", *key)).problem(reason)])
 
     name, pin = config.stability.references, config.stability.references_sha256
     if name not in shipped_snapshots():
@@ -112,24 +114,33 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
         if not path.exists():
             shipped = shipped_snapshots()
             raise refuse(
-                "references",
                 f'found "{name}";{_nearest(name, shipped)} allowed: {", ".join(shipped)}, or a '
                 "file or folder relative to the campaign file",
+                "references",
             )
         name = str(path)
-    elif pin is None:
+    elif pin is None and not config.stability.electrodes:
         return config
     try:
         references = ReferencePhases.load(name)
     except ScreeningError as error:
-        raise refuse("references", str(error)) from error
+        raise refuse(str(error), "references") from error
     if pin is not None and not references.sha256.startswith(pin):
         raise refuse(
-            "references_sha256",
             f'pinned to "{pin}", but the snapshot {config.stability.references} of '
             f"{references.date} has the hash {references.sha256}; bring back the snapshot that is "
             "pinned, or pin this one: a run then computes stability again and shows what changes",
+            "references_sha256",
         )
+    for i, electrode in enumerate(config.stability.electrodes):
+        if not phases_called(electrode, references):
+            raise refuse(
+                f'found "{electrode}";{_nearest(electrode, electrode_names())} allowed: '
+                f"{', '.join(electrode_names())}, or a phase of the snapshot, if the snapshot "
+                "holds it: `halideflow references show` lists its phases",
+                "electrodes",
+                i,
+            )
     stability = config.stability.model_copy(update={"references": name})
     return config.model_copy(update={"stability": stability})
 

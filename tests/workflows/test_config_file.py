@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
+from screening.stability.references import ReferencePhases
 from screening.stability.snapshots import locate_snapshot
 from workflows.config_docs import allowed, default_yaml, schema_at
 from workflows.config_file import (
@@ -495,3 +496,36 @@ def test_a_path_of_reference_phases_is_relative_to_the_campaign(tmp_path, monkey
     (tmp_path / "refs.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"stability\.references"):
         resolve_references(load_campaign(config), config)
+
+
+PINNED = VALID + "stability:\n  references: refs.json\n  references_sha256: "
+
+
+def test_a_snapshot_may_be_a_folder_and_a_pin_is_compared(tmp_path):
+    shipped = ReferencePhases.load("chgnet-0.3.0")
+    folder = tmp_path / "refs.json"
+    folder.mkdir()
+    for number, phases in enumerate((shipped.phases[:5], shipped.phases[5:])):
+        part = shipped.model_copy(update={"phases": phases})
+        (folder / f"{number}.json").write_text(part.dump(), encoding="utf-8")
+    config = tmp_path / "c.yaml"
+    config.write_text(f'{PINNED}"{shipped.sha256}"\n')
+    resolved = resolve_references(load_campaign(config), config)
+    assert resolved.stability.references == str(folder)
+    (folder / "1.json").unlink()
+    with pytest.raises(
+        ConfigError,
+        match=rf'line 11, stability.references_sha256: pinned to "{shipped.sha256}", but',
+    ):
+        resolve_references(load_campaign(config), config)
+
+
+def test_an_electrode_that_the_snapshot_lacks_is_named_with_its_line(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(VALID + "stability:\n  electrodes: [Na, NaCrO]\n")
+    with pytest.raises(
+        ConfigError, match=r'line 10, stability.electrodes\[1\]: found "NaCrO"; did you mean NaCrO2'
+    ):
+        resolve_references(load_campaign(config), config)
+    config.write_text(VALID + "stability: {electrodes: [Na, K]}\n")
+    assert resolve_references(load_campaign(config), config).stability.electrodes == ("Na", "K")

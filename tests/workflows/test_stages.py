@@ -192,6 +192,16 @@ def test_a_lower_polymorph_of_the_campaign_competes_and_a_failed_one_blocks_noth
     assert beaten.decomposition == {"KCl": 1.0}
 
 
+def test_electrodes_are_met_and_what_cannot_be_computed_is_said():
+    settings = StabilitySettings(electrodes=("Na", "nothing"))
+    made = stability.original(relaxed_with_chgnet(-3.7), None, "K", settings).result
+    assert {interface.partner for interface in made.interfaces} == {"Na"}
+    assert any(caveat.startswith("no interface with nothing: ") for caveat in made.caveats)
+    assert not stability.original(
+        relaxed_with_chgnet(-3.7), None, "K", StabilitySettings()
+    ).result.interfaces
+
+
 def test_an_unusable_structure_is_a_failed_document():
     overlapping = KCL.copy()
     overlapping.append("Cl", [0.5, 0.5, 0.51])

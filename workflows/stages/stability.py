@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from jobflow import Job, Maker, OutputReference, job
 
-from screening.documents import LowestOrdering, RelaxDocument, Stability, StabilityDocument
+from screening.documents import (
+    Interface,
+    LowestOrdering,
+    Relaxation,
+    RelaxDocument,
+    Stability,
+    StabilityDocument,
+)
 from screening.errors import MissingReference
 from screening.stability.references import ReferencePhases
 from workflows.config import StabilitySettings
@@ -53,7 +60,7 @@ class StabilityMaker(Maker):
                 polymorph,
                 mobile_ion,
                 self.settings.model_dump(exclude=_NOT_IN_FINGERPRINT),
-                _sha256(ReferencePhases.load(self.settings.references), elements),
+                _competitors_sha256(self.settings, frozenset(elements)),
             ],
             labels,
         )
@@ -77,25 +84,79 @@ def stability(
         from screening.stability.assessment import assess_stability
 
         composition = relaxation.structure.composition
-        elements = [element.symbol for element in composition]
+        references = ReferencePhases.load(settings.references)
         lower_eV_per_atom = polymorph.energy_eV_per_atom if polymorph else None
         if lower_eV_per_atom is not None and lower_eV_per_atom >= relaxation.energy_eV_per_atom:
             lower_eV_per_atom = None  # it is the lowest itself
-        return assess_stability(
+        symbols = [element.symbol for element in composition]
+        system = references.system(symbols)
+        assessed = assess_stability(
             composition,
             relaxation.energy_eV_per_atom,
             relaxation.convention,
-            ReferencePhases.load(settings.references).system(elements),
+            system,
             mobile_ion,
             polymorph_energy_eV_per_atom=lower_eV_per_atom,
             raw_halide_energies=settings.raw_halide_energies,
         )
+        met, caveats = _interfaces(relaxation, references, mobile_ion, settings)
+        caveats = (*assessed.caveats, *_missing(system, symbols), *caveats)
+        return assessed.model_copy(update={"interfaces": met, "caveats": caveats})
 
     return answer(StabilityDocument, compute)
 
 
-def _sha256(references: ReferencePhases, elements: Iterable[str]) -> str:
+def _missing(references: ReferencePhases, elements: Iterable[str]) -> Iterator[str]:
+    """Compounds of a chemical system that are known and not among its phases."""
+    from screening.stability.overview import missing_phases
+
+    if missing := missing_phases(references, elements):
+        yield (
+            f"known compounds that the reference phases lack: {', '.join(missing)}; with them the "
+            "window may be narrower"
+        )
+
+
+def _interfaces(
+    relaxation: Relaxation,
+    references: ReferencePhases,
+    mobile_ion: str,
+    settings: StabilitySettings,
+) -> tuple[tuple[Interface, ...], tuple[str, ...]]:
+    """Interfaces with the electrodes that are asked for, and why some cannot be computed."""
+    if not settings.electrodes:
+        return (), ()
+    from screening.stability.interfaces import interfaces
+    from screening.stability.reactants import Reactant
+
+    composition = relaxation.structure.composition
+    candidate = Reactant(
+        composition.reduced_formula,
+        composition,
+        relaxation.energy_eV_per_atom,
+        relaxation.convention,
+    )
+    met = interfaces(
+        candidate,
+        references,
+        mobile_ion,
+        settings.electrodes,
+        raw_halide_energies=settings.raw_halide_energies,
+    )
+    return met.computed, tuple(
+        f"no interface with {partner}: {reason}" for partner, reason in met.left_out.items()
+    )
+
+
+def _competitors_sha256(settings: StabilitySettings, elements: frozenset[str]) -> list[str]:
+    """Hashes of the phases that can react with the candidate, electrodes included."""
+    from screening.stability.reactants import phases_called
+
+    references = ReferencePhases.load(settings.references)
+    systems = [elements]
+    for electrode in settings.electrodes:
+        systems += [elements.union(*(p.elements for p in phases_called(electrode, references)))]
     try:
-        return references.system(elements).sha256
+        return [references.system(system).sha256 for system in systems]
     except MissingReference:  # the candidate fails, and is tried again with any other snapshot
-        return references.sha256
+        return [references.sha256]
