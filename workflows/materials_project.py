@@ -12,7 +12,6 @@ Reference:
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from screening.documents import EnergyConvention
 from screening.errors import (
     InvalidInput,
     MissingCorrection,
@@ -28,7 +26,12 @@ from screening.errors import (
     MixedConventions,
     ScreeningError,
 )
-from screening.stability.corrections import MP2020, halide_anions, require_corrections
+from screening.stability.caveats import compound_caveats, element_caveats
+from screening.stability.corrections import (
+    halide_anions,
+    holds_halide_corrections,
+    require_corrections,
+)
 from screening.stability.references import ENERGY_DECIMALS, ReferencePhase, ReferencePhases
 from workflows.chemical_systems import System
 from workflows.materials_project_client import (
@@ -41,16 +44,12 @@ from workflows.materials_project_client import (
     materials_project,
     server_address,
 )
+from workflows.references import write_snapshot
+from workflows.vasp_references import CONVENTION
 
 if TYPE_CHECKING:
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-CONVENTION = EnergyConvention(
-    code="vasp",
-    functional="PBE/PBE+U",
-    corrections=MP2020,
-    potential="MP legacy PBE POTCARs",
-)
 _RUN_TYPES = ("GGA", "GGA+U")
 _SOURCE = re.compile(r"^Materials Project, database version ([^\s,;]+),")
 
@@ -137,7 +136,8 @@ def fetch_systems(
                     problems.append(error)
                     continue
                 path = _path(folder, system)
-                _write(path, snapshot.dump())
+                folder.mkdir(parents=True, exist_ok=True)
+                write_snapshot(path, snapshot)
                 yield FetchedSystem(system, path, snapshot, left_out, is_new=True)
     if problems:
         raise type(problems[0])("\n".join(map(str, problems)) + HOW_TO_GO_ON)
@@ -197,17 +197,6 @@ def _version(snapshot: ReferencePhases) -> str:
     return found[1] if found else UNKNOWN
 
 
-def _write(path: Path, text: str) -> None:
-    """All of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def snapshot_of(
     entries: Iterable[ComputedStructureEntry], system: System, version: str
 ) -> tuple[ReferencePhases, tuple[str, ...]]:
@@ -239,27 +228,25 @@ def snapshot_of(
         convention=CONVENTION,
         source=f"Materials Project, database version {version}, {THERMO_TYPE} entries of {name}",
         date=datetime.now(UTC).date().isoformat(),
+        element_caveats=element_caveats(system),
         phases=tuple(_phase(entry) for entry in entries),
     )
     snapshot.for_system(system)
-    kept, left_out = [], []
-    for phase in snapshot.phases:
-        try:
-            require_corrections(snapshot.model_copy(update={"phases": (phase,)}))
-        except MissingCorrection:
-            if _is_halide(phase):
-                raise
-            left_out.append(f"{phase.name}: no correction of {', '.join(_halogens(phase))}")
-        else:
-            kept.append(phase)
+    left_out = {
+        phase.name: f"{phase.name}: no correction of {', '.join(_halogens(phase))}"
+        for phase in snapshot.phases
+        if not (_holds_its_corrections(phase) or _is_halide(phase))
+    }
     if left_out:
-        snapshot = snapshot.model_copy(
-            update={
-                "phases": tuple(kept),
-                "source": f"{snapshot.source}; left out: {'; '.join(left_out)}",
-            }
-        )
-    return snapshot, tuple(left_out)
+        kept = tuple(phase for phase in snapshot.phases if phase.name not in left_out)
+        source = f"{snapshot.source}; left out: {'; '.join(left_out.values())}"
+        snapshot = snapshot.model_copy(update={"phases": kept, "source": source})
+    require_corrections(snapshot)
+    return snapshot, tuple(left_out.values())
+
+
+def _holds_its_corrections(phase: ReferencePhase) -> bool:
+    return holds_halide_corrections(phase.composition, phase.correction_eV_per_atom)
 
 
 def _order(entry: ComputedStructureEntry) -> tuple[Any, ...]:
@@ -320,4 +307,5 @@ def _phase(entry: ComputedStructureEntry) -> ReferencePhase:
         correction_eV_per_atom=round(float(entry.correction_per_atom), ENERGY_DECIMALS),
         entry_id=str(entry.entry_id),
         source=f"Materials Project {entry.entry_id}{licence}",
+        caveats=compound_caveats(entry.composition),
     )

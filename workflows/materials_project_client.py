@@ -88,6 +88,7 @@ def _check_status(response: requests.Response, *_: object, **__: object) -> None
     """Say what a refused request means, before the client says it in its own words."""
     status = response.status_code
     if status in (401, 403):
+        response.close()
         raise Unavailable(
             f"the Materials Project refused the key (HTTP {status}): see "
             "https://materialsproject.org/api for yours, and that it is the one in "
@@ -95,6 +96,7 @@ def _check_status(response: requests.Response, *_: object, **__: object) -> None
             f"{HOW_TO_GO_ON}"
         )
     if status == 429 or status >= 500:
+        response.close()
         reason = "asks for patience" if status == 429 else "has a fault"
         raise Unavailable(
             f"the server of the Materials Project {reason} (HTTP {status}); systems that are "
