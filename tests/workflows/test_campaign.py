@@ -202,7 +202,7 @@ def roots(config_file):
     return build_campaign(config, read_structures(config, config_file)).job_uuids
 
 
-@pytest.mark.parametrize("stage", ["relax", "stability", "dynamics", "transport"])
+@pytest.mark.parametrize("stage", ["relax", "stability", "gates", "dynamics", "transport"])
 def test_new_code_of_a_stage_makes_the_enumeration_ask_anew(tmp_path, monkeypatch, stage):
     config_file = write_campaign(tmp_path, SMALL)
     before = roots(config_file)
@@ -322,6 +322,43 @@ def test_export_needs_a_folder(tmp_path, mixed):
     refused = halideflow("export", config, "--out", tmp_path / "taken")
     assert refused.returncode == 2
     assert "is a file; --out needs a folder" in refused.stderr
+
+
+def jobs_of(config_file):
+    """All jobs that the enumeration answers with, by stage."""
+    config = load_campaign(config_file)
+    made = enumerate_campaign.original(config, read_structures(config, config_file))
+    jobs = [job for flow in made.detour for job, _ in flow.iterflow()]
+    return {
+        stage: [job for job in jobs if job.metadata["stage"] == stage]
+        for stage in {job.metadata["stage"] for job in jobs}
+    }
+
+
+def test_polymorphs_of_all_hosts_compete_and_orderings_within_theirs(tmp_path):
+    """Two hosts of KCl, one of them with no other ordering, and NaCl alone."""
+    structures = {
+        "rock-salt": ("K", rock_salt("K", "Cl", 6.3).get_primitive_structure()),
+        "caesium-chloride": (
+            "K",
+            Structure(Lattice.cubic(3.8), ["K", "Cl"], [[0] * 3, [0.5] * 3]),
+        ),
+        "alone": SMALL["nacl-a"],
+    }
+    config_file = write_campaign(tmp_path, structures, temperatures=())
+    text = config_file.read_text()
+    config_file.write_text(text.replace("gates: {", "gates: {max_e_above_lowest_eV_per_atom: 0, "))
+    jobs = jobs_of(config_file)
+    (polymorph,) = jobs["polymorph"]
+    relaxed = {job.uuid for job in jobs["relax"] if job.metadata["formula"] == "KCl"}
+    assert len(relaxed) == 2
+    assert set(polymorph.input_uuids) == relaxed
+    assert len(jobs["lowest"]) == 3
+    for job in jobs["stability"]:
+        competes = polymorph.uuid in job.input_uuids
+        assert competes == (job.metadata["formula"] == "KCl")
+    assert len(jobs["gates"]) == 3
+    assert "transport" not in jobs
 
 
 def test_one_structure_for_two_mobile_ions_keeps_each_ion(tmp_path):

@@ -60,6 +60,24 @@ def test_values_bounds_and_marks():
     assert all(mark in notes for mark in ("* metastable", "† the framework", "< upper bound"))
 
 
+def test_the_interval_of_a_window_and_a_suspect_candidate_are_marked():
+    rows = [row(window_68_V=(2.31, 2.71)), row(rank=None, id="odd", suspect=True)]
+    text = printed(rows, 80)
+    assert "±0.20" in text
+    assert "odd ?" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "2.34–4.85* ±0.20" in printed(rows, 140)
+    notes = ranking_notes(rows)
+    assert "± half the 68 % interval" in notes
+    assert "? suspect" in notes
+
+
+def test_a_campaign_without_dynamics_says_so_in_every_row():
+    text = printed([row(diffusivity=(), stage="gates")], 80)
+    assert "done: no dynamics" in text
+    assert "suspect" in printed([row(diffusivity=(), suspect=True, rank=None)], 80)
+
+
 def test_products_show_where_they_fit():
     assert "KCl / TaCl5" not in printed([row()], 80)
     assert "KCl / TaCl5" in printed([row()], 140)
