@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from pymatgen.core.composition import Composition
 
 from screening.documents import EnergyConvention
-from screening.errors import MissingReference
-from screening.prototypes.electrodes import electrode_names, load_electrode
+from screening.errors import InvalidInput, MissingReference
+from screening.prototypes.electrodes import Electrode, load_electrode
 from screening.stability.references import ReferencePhase, ReferencePhases
 
 
@@ -36,9 +37,8 @@ def snapshot_reactant(name: str, references: ReferencePhases, mobile_ion: str) -
     """An electrode, a metal or any other phase, with its energy in the snapshot.
 
     Args:
-        name: of an electrode or a phase; an element or a formula that is no name stands for its
-            phase of lowest energy.
-        references: hold the phase, electrodes under their own names.
+        name: see `phases_called`.
+        references: whose energy it is.
         mobile_ion: the electrode's potential counts if it is against this metal.
 
     Raises:
@@ -47,39 +47,55 @@ def snapshot_reactant(name: str, references: ReferencePhases, mobile_ion: str) -
     found = phases_called(name, references)
     if not found:
         raise MissingReference(
-            f"{name}: no such phase among the {len(references.phases)} of the snapshot, so its "
-            "energy is unknown; add its structure to the snapshot"
+            f"{name}: none of the {len(references.phases)} phases of the snapshot, so that its "
+            "energy is unknown; `halideflow references build` adds it"
         )
     phase = min(found, key=lambda p: p.energy_eV_per_atom)
+    electrode = find_electrode(name)
+    against_metal = electrode is not None and electrode.mobile_ion == mobile_ion
     return Reactant(
-        name=name,
+        name=electrode.name if electrode else name,
         composition=phase.composition,
         energy_eV_per_atom=phase.energy_eV_per_atom,
         convention=references.convention,
-        potential_V=_potential_V(name, mobile_ion),
+        potential_V=electrode.potential_V if electrode and against_metal else None,
     )
 
 
 def phases_called(name: str, references: ReferencePhases) -> tuple[ReferencePhase, ...]:
-    """Phases of an element, else the phase of a name, else those of a formula; none or several."""
+    """Phases of a snapshot by a name that people give them; several are polymorphs.
+
+    Args:
+        name: an element, which stands for all its phases; else an electrode, for the phase with
+            its structure; else the name of a phase; else a formula in any spelling.
+        references: the snapshot.
+    """
+    electrode = find_electrode(name)
+    names = {name, electrode.phase} if electrode else {name}
+    fractions = _fractions(electrode.formula if electrode else name)
     for same in (
         lambda phase: phase.elements == {name},
-        lambda phase: phase.name == name,
-        lambda phase: phase.formula == _reduced(name),
+        lambda phase: phase.name in names,
+        lambda phase: _fractions(phase.formula) == fractions,
     ):
         if found := tuple(filter(same, references.phases)):
             return found
     return ()
 
 
-def _reduced(name: str) -> str | None:
+def find_electrode(name: str) -> Electrode | None:
+    """A shipped electrode by its name or formula; None if there is none."""
     try:
-        return str(Composition(name).reduced_formula)
-    except ValueError:  # a name that is no formula
+        return load_electrode(name)
+    except InvalidInput:
         return None
 
 
-def _potential_V(name: str, mobile_ion: str) -> float | None:
-    if name == mobile_ion:
-        return 0.0
-    return load_electrode(name).potential_V if name in electrode_names(mobile_ion) else None
+@cache
+def _fractions(formula: str) -> frozenset[tuple[str, float]] | None:
+    """None for a name that is no formula."""
+    try:
+        composition = Composition(formula).fractional_composition
+    except ValueError:
+        return None
+    return frozenset((e.symbol, round(share, 6)) for e, share in composition.items())

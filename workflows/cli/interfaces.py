@@ -52,7 +52,7 @@ def interfaces(
             "--electrode",
             metavar="NAME",
             help="An electrode, a metal or another phase of the snapshot; repeat for several. "
-            "Default: the metal and all electrodes of each candidate's mobile ion.",
+            "Default: all electrodes of each candidate's mobile ion, its metal included.",
         ),
     ] = None,
     against: Annotated[
@@ -70,6 +70,7 @@ def interfaces(
     as_json: Json = False,
 ) -> None:
     """Reaction energies of candidates with electrodes, with products and the worst case."""
+    from screening.prototypes.electrodes import electrode_names
     from screening.stability.references import ReferencePhases
 
     results = open_results(campaign)
@@ -80,11 +81,11 @@ def interfaces(
     _check_names(electrodes or (), references)
     found: dict[_Candidate, Interfaces] = {}
     for candidate in _with_progress(_chosen(relaxed, identifiers, results)):
-        names = electrodes or ([] if against else _usual_electrodes(candidate.mobile_ion))
+        usual = dict.fromkeys([*electrode_names(candidate.mobile_ion), candidate.mobile_ion])
         found[candidate] = _computed(
             candidate,
             references,
-            [*names, *partners],
+            [*(electrodes or ([] if against else usual)), *partners],
             potentials_V or (),
             settings.raw_halide_energies,
         )
@@ -161,24 +162,16 @@ def _one_of(
     return relaxed[identifier]
 
 
-def _usual_electrodes(mobile_ion: str) -> list[str]:
-    """The metal itself, then everything that is shipped for the ion."""
-    from screening.prototypes.electrodes import electrode_names
-
-    return list(dict.fromkeys([mobile_ion, *electrode_names(mobile_ion)]))
-
-
 def _check_names(names: Iterable[str], references: ReferencePhases) -> None:
     """A name that nobody knows is a slip of the pen; a known one may lack an energy."""
-    from screening.stability.assessment import ALKALI_METALS
-    from screening.stability.reactants import phases_called
+    from screening.prototypes.electrodes import electrode_names
+    from screening.stability.reactants import find_electrode, phases_called
 
-    shipped = list(dict.fromkeys(n for ion in ALKALI_METALS for n in _usual_electrodes(ion)))
     for name in names:
-        if name not in shipped and not phases_called(name, references):
+        if not (find_electrode(name) or phases_called(name, references)):
             raise InvalidInput(
                 f"--electrode {name}: neither an electrode nor a phase of the snapshot; electrodes "
-                f"are {', '.join(shipped)}"
+                f"are {', '.join(electrode_names())}"
             )
 
 
@@ -264,9 +257,9 @@ def _table(name: str, found: dict[_Candidate, Interfaces], reactions: bool) -> R
 
 def _energies(interface: Interface) -> str:
     """In meV/atom; the mutual part only where it is another number."""
-    worst_meV = f"{1000 * interface.worst_energy_eV_per_atom:.0f}"
-    mutual_meV = f"{1000 * interface.worst_mutual.mutual_energy_eV_per_atom:.0f}"
-    return worst_meV if worst_meV == mutual_meV else f"{worst_meV} ({mutual_meV})"
+    worst_meV = round(1000 * interface.worst_energy_eV_per_atom)
+    mutual_meV = round(1000 * interface.worst_mutual.mutual_energy_eV_per_atom)
+    return f"{worst_meV}" if worst_meV == mutual_meV else f"{worst_meV} ({mutual_meV})"
 
 
 def _details(candidate: _Candidate, answer: Interfaces) -> Iterator[RenderableType]:

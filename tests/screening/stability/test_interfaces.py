@@ -23,6 +23,7 @@ from screening.errors import (
     MixedConventions,
     UnusableStructure,
 )
+from screening.prototypes.electrodes import load_electrode
 from screening.stability.interfaces import NO_REACTION, interface, interfaces
 from screening.stability.reactants import Reactant, snapshot_reactant
 from screening.stability.references import ReferencePhases
@@ -400,6 +401,31 @@ def test_phases_of_the_snapshot_by_name_formula_and_element():
     assert snapshot_reactant("K2Ta3Cl9", SHIPPED, "K").potential_V is None
 
 
+@pytest.mark.parametrize("asked", ["NaCrO2", "CrNaO2"])
+@pytest.mark.parametrize("held", ["NaCrO2", "NaCrO2 of a database"])
+def test_electrodes_by_name_or_formula(asked, held):
+    """Whatever a database calls them, they are the electrodes of their composition."""
+    references = renamed(snapshot({"NaCrO2": -6.0, "NaCrO2'": -5.0, "K": 0.0}), "NaCrO2", held)
+    found = snapshot_reactant(asked, references, "Na")
+    assert (found.name, found.energy_eV_per_atom) == ("NaCrO2", -1.5)
+    assert found.potential_V == load_electrode("NaCrO2").potential_V > 0
+    assert snapshot_reactant(asked, references, "K").potential_V is None
+
+
+def test_amounts_that_are_not_whole():
+    references = snapshot({"K9Mn20O40": -69.0, "MnO2": -3.0})
+    found = snapshot_reactant("K0.45MnO2", references, "K")
+    assert found.composition.reduced_formula == "K9Mn20O40"
+    assert found.potential_V == load_electrode("K0.45MnO2").potential_V
+
+
+def renamed(references, name, new):
+    phases = [
+        p.model_copy(update={"name": new} if p.name == name else {}) for p in references.phases
+    ]
+    return references.model_copy(update={"phases": tuple(phases)})
+
+
 # --- all partners of a candidate ------------------------------------------------------------------
 
 
@@ -427,7 +453,7 @@ def test_a_partner_without_energy_or_elements_is_left_out_with_the_reason():
     found = interfaces(shipped("KTaCl6"), SHIPPED, "K", ["KXeF6", stranger, "K"])
     assert {i.partner for i in found.computed} == {"K"}
     assert found.left_out.keys() == {"KXeF6", "RbAu"}
-    assert re.search(r"KXeF6: no such phase among the \d+", found.left_out["KXeF6"])
+    assert re.search(r"KXeF6: none of the \d+ phases of the snapshot", found.left_out["KXeF6"])
     assert "no elemental reference phase of Au, Rb" in found.left_out["RbAu"]
 
 
