@@ -19,6 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from screening.errors import EngineFailure
+from screening.prototypes.competing import (
+    competing_formulas,
+    competing_sources,
+    competing_structures,
+)
 from screening.prototypes.phases import (
     is_hypothetical,
     reference_phase_names,
@@ -83,28 +88,38 @@ class Relaxed(NamedTuple):
 
 
 def shipped_compounds(elements: Collection[str] | None = None) -> list[Compound]:
-    """The reference phases that come with the package, models of one formula put together.
+    """The reference phases that come with the package, all models of one formula put together.
 
     Args:
         elements: only phases made of nothing else; all phases if None.
     """
-    compounds: list[Compound] = []
+    known: list[Compound] = []
     models: dict[str, list[Start]] = {}
+    for start, is_model in _shipped_starts():
+        composition = start.structure.composition
+        if elements is not None and not {e.symbol for e in composition} <= set(elements):
+            continue
+        if is_model:
+            models.setdefault(composition.reduced_formula, []).append(start)
+        else:
+            known.append(Compound(start.name, (start,)))
+    taken = {compound.name for compound in known}
+    named = {
+        formula if formula not in taken else starts[0].name: tuple(starts)
+        for formula, starts in models.items()
+    }
+    return [*known, *(Compound(name, starts) for name, starts in named.items())]
+
+
+def _shipped_starts() -> Iterator[tuple[Start, bool]]:
+    """Every structure, and whether it is only a model of a compound."""
     for name in reference_phase_names():
         structure = reference_structure(name).remove_oxidation_states()
-        if elements is not None and not {e.symbol for e in structure.composition} <= set(elements):
-            continue
-        start = Start(name, structure, reference_source(name))
-        if is_hypothetical(name):
-            models.setdefault(structure.composition.reduced_formula, []).append(start)
-        else:
-            compounds.append(Compound(name, (start,)))
-    taken = {compound.name for compound in compounds}
-    for formula, starts in models.items():
-        only = starts[0].name if len(starts) == 1 else formula
-        name = only if only not in taken else f"{formula} model"
-        compounds.append(Compound(name, tuple(starts)))
-    return compounds
+        yield Start(name, structure, reference_source(name)), is_hypothetical(name)
+    for formula in competing_formulas():
+        sources = competing_sources(formula)
+        for kind, structure in competing_structures(formula).items():
+            yield Start(f"{formula} as {kind}", structure, sources[kind]), True
 
 
 def _primitive(structure: Structure) -> Structure:
@@ -133,11 +148,8 @@ class Journal:
         if not self._path.exists():
             return found
         for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if entry["how"] == self._how:
+            entry = _entry(line)
+            if entry and entry["how"] == self._how:
                 structure = structure_from_plain(entry["structure"])
                 found[entry["start"]] = Relaxed(structure, entry["energy"], entry["failure"])
         return found
@@ -157,9 +169,22 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
 
-    def remove(self) -> None:
-        """Forget everything."""
-        self._path.unlink(missing_ok=True)
+    def forget(self, starts: Collection[str]) -> None:
+        """Take out relaxations by the hashes of their starts; an empty journal is removed."""
+        if not self._path.exists():
+            return
+        kept = [
+            line + "\n"
+            for line in self._path.read_text(encoding="utf-8").splitlines()
+            if (entry := _entry(line))
+            and (entry["how"] != self._how or entry["start"] not in starts)
+        ]
+        if not kept:
+            self._path.unlink()
+            return
+        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.partial")
+        partial.write_text("".join(kept), encoding="utf-8")
+        partial.replace(self._path)
 
     def _cut_off(self) -> bool:
         """Whether the last line has no end."""
@@ -168,6 +193,15 @@ class Journal:
         with self._path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read() != b"\n"
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    """A line of a journal; None if it was cut off."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return entry
 
 
 def relax_all(

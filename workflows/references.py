@@ -98,7 +98,7 @@ def build(
         )
     references = _snapshot(found, before, compounds, convention)
     write_snapshot(out, references)
-    journal.remove()
+    journal.forget({start.sha256 for start in wanted})
     return Built(references, len(waiting), len(reused), failures)
 
 
