@@ -25,6 +25,7 @@ def stability_sections(stability: Stability, width: int) -> Iterator[RenderableT
         width: columns of the terminal.
     """
     yield section("stability", _hull(stability))
+    yield Text()
     yield voltage_bar(stability, width)
     yield steps_table(stability.profile)
     if stability.interfaces:

@@ -87,14 +87,14 @@ def window(
             typer.echo(str(error), err=True)
             failed = True
             continue
-        if out:
-            write_relaxed(report, out)
         reports.append(report)
         if not as_json:
             _print(report)
     if as_json:
         documents = [report.model_dump(mode="json") for report in reports]
         print_json(documents if len(structures) > 1 else documents[0])
+    if out:  # last: where it cannot be written, the answer is there all the same
+        write_relaxed(reports[0], out)
     if failed:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
