@@ -19,10 +19,8 @@ def shipped(request):
 
 
 def test_every_shipped_phase_says_where_it_came_from(shipped):
-    readme = (locate_snapshot(SHIPPED[0]).parent / "README.md").read_text(encoding="utf-8")
     for phase in shipped.phases:
         assert len(phase.source) > 20, phase.name
-        assert f" {phase.name}" in readme, f"{phase.name} is not in the README"
 
 
 def test_shipped_structures_are_of_this_world(shipped):
