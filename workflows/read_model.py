@@ -297,10 +297,10 @@ class CampaignResults:
     @cached_property
     def config_has_changed(self) -> bool:
         """Whether a run of this config would not find everything as the last run left it."""
-        return _science(self.config.model_dump(mode="json")) != _science(self._last_config)
+        return _science(self.config.model_dump(mode="json")) != _science(self.last_config)
 
     @cached_property
-    def _last_config(self) -> dict[str, Any]:
+    def last_config(self) -> dict[str, Any]:
         """The config of the last run, as plain values."""
         ((text,),) = self.table.select("select config from runs where run = ?", (self.run,))
         config: dict[str, Any] = orjson.loads(text)
@@ -309,7 +309,7 @@ class CampaignResults:
     @property
     def _last_document(self) -> type[StageDocument]:
         """What a candidate's last stage answers with: without dynamics, the gates do."""
-        return StageDocument if self._last_config["dynamics"] is None else TransportDocument
+        return StageDocument if self.last_config["dynamics"] is None else TransportDocument
 
     @cached_property
     def _is_being_run(self) -> bool:

@@ -72,9 +72,11 @@ def interfaces(
     """Reaction energies of candidates with electrodes, with products and the worst case."""
     from screening.prototypes.electrodes import electrode_names
     from screening.stability.references import ReferencePhases
+    from workflows.config import StabilitySettings
 
     results = open_results(campaign)
-    settings = results.config.stability
+    # as the energies were run: what the path of a snapshot is relative to may have moved since
+    settings = StabilitySettings(**results.last_config["stability"])
     references = ReferencePhases.load(settings.references)
     relaxed = _relaxed(results)
     partners = [_one_of(relaxed, identifier, results).reactant for identifier in against or ()]
