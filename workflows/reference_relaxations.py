@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from workflows.config import EngineSettings
 
 
+AS = " as "  # between a formula and the structure type that a model of it has
 _SYMPREC_A = 1e-3
 
 
@@ -104,11 +105,13 @@ def shipped_compounds(elements: Collection[str] | None = None) -> list[Compound]
         else:
             known.append(Compound(start.name, (start,)))
     taken = {compound.name for compound in known}
-    named = {
-        formula if formula not in taken else starts[0].name: tuple(starts)
-        for formula, starts in models.items()
-    }
-    return [*known, *(Compound(name, starts) for name, starts in named.items())]
+    return [*known, *(Compound(_name(starts, taken), tuple(starts)) for starts in models.values())]
+
+
+def _name(models: Sequence[Start], taken: Collection[str]) -> str:
+    """A compound's formula as its first model writes it, if no known structure is called so."""
+    formula = models[0].name.partition(AS)[0]
+    return models[0].name if formula in taken else formula
 
 
 def _shipped_starts() -> Iterator[tuple[Start, bool]]:
@@ -119,7 +122,7 @@ def _shipped_starts() -> Iterator[tuple[Start, bool]]:
     for formula in competing_formulas():
         sources = competing_sources(formula)
         for kind, structure in competing_structures(formula).items():
-            yield Start(f"{formula} as {kind}", structure, sources[kind]), True
+            yield Start(f"{formula}{AS}{kind}", structure, sources[kind]), True
 
 
 def _primitive(structure: Structure) -> Structure:

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from workflows.cli import references_fetch
+from workflows.cli import references_check, references_fetch
 from workflows.cli.common import (
     EXIT_CODES,
     Commands,
@@ -196,6 +196,7 @@ def vasp(
 
 
 app.command()(references_fetch.fetch)
+app.command()(references_check.check)
 
 
 class _Progress:
