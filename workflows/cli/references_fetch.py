@@ -14,6 +14,8 @@ from workflows.cli.common import ExitCode, Json, OptionalCampaignFile, interrupt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
     from workflows.chemical_systems import System
     from workflows.config import CampaignConfig
     from workflows.materials_project import FetchedSystem
@@ -70,13 +72,13 @@ def fetch(
     fetched: list[FetchedSystem] = []
 
     def announce(system: System) -> None:
-        status.update(f"fetching {'-'.join(system)} ({len(fetched) + 1} of {len(systems)})")
+        status.update(f"fetching {'-'.join(system)} ({len(fetched)} systems are there)")
 
     with interruptions() as interrupted, console.status("") as status:
         try:
             for system in fetch_systems(systems, folder, refresh=refresh, announce=announce):
                 fetched.append(system)
-                _say(system)
+                _say(console, system)
         except BaseException:
             if not interrupted:
                 raise
@@ -92,11 +94,12 @@ def fetch(
         print_json(_document(fetched, folder, reference))
         return
     if not any(system.is_new for system in fetched):
-        typer.echo(
-            f"nothing to fetch: all {len(fetched)} systems are in {folder}; --refresh asks for a "
-            "newer version of the database",
-            err=True,
+        why = (
+            " and of the present version of the database"
+            if refresh
+            else "; --refresh asks for a newer version of the database"
         )
+        typer.echo(f"nothing to fetch: all {len(fetched)} systems are in {folder}{why}", err=True)
     typer.echo(f"stability: {{references: {reference}}}")
     if config:
         _warn_of_engine(config)
@@ -119,16 +122,16 @@ def _of_campaign(config: CampaignConfig, path: Path) -> list[System]:
     return chemical_systems(survey, config.stability.electrodes)
 
 
-def _say(system: FetchedSystem) -> None:
-    """One system to stderr as soon as it is there."""
+def _say(console: Console, system: FetchedSystem) -> None:
+    """One system as soon as it is there."""
     state = "fetched" if system.is_new else "there already"
-    typer.echo(
+    lines = [
         f"{system.name}: {len(system.snapshot.phases)} phases, {state}: {system.path} "
         f"(sha256 {system.snapshot.sha256[:8]})",
-        err=True,
-    )
-    for reason in system.left_out:
-        typer.echo(f"  left out: {reason}", err=True)
+        *(f"  left out: {reason}" for reason in system.left_out),
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _as_named_in(campaign: Path | None, folder: Path) -> str:
@@ -162,7 +165,7 @@ def _document(fetched: Sequence[FetchedSystem], folder: Path, reference: str) ->
 def _warn_of_engine(config: CampaignConfig) -> None:
     """Say it where the campaign's own energies cannot be compared with these."""
     from workflows.engines import engine_convention
-    from workflows.materials_project import CONVENTION
+    from workflows.vasp_references import CONVENTION
 
     convention = engine_convention(config.engine)
     if convention != CONVENTION:

@@ -71,6 +71,10 @@ def test_a_second_call_fetches_nothing(project, campaign):
     assert again.exit_code == 0
     assert len(project.requests) == n_requests
     assert "nothing to fetch: all 2 systems are in" in again.stderr
+    assert "--refresh asks" in again.stderr
+    refreshed = fetch(campaign, "--refresh")
+    assert [route for route, _ in project.requests[n_requests:]] == ["heartbeat"]
+    assert "and of the present version of the database" in refreshed.stderr
 
 
 def test_elements_need_no_campaign(project, tmp_path, monkeypatch):
