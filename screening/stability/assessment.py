@@ -7,17 +7,19 @@ from collections.abc import Iterator, Sequence
 
 from pymatgen.core.composition import Composition
 
-from screening.documents import EnergyConvention, Stability
+from screening.documents import EnergyConvention, Stability, Window
 from screening.errors import EnergyNotFinite, InvalidInput, MixedConventions, UnusableStructure
 from screening.stability.corrections import require_corrections, without_halide_corrections
 from screening.stability.guards import check_guards
 from screening.stability.hull import Hull, hull_of
 from screening.stability.profile import Along
 from screening.stability.references import ReferencePhases
+from screening.stability.uncertainty import Interval, error_model, limit_intervals
 
 ALKALI_METALS = ("Li", "Na", "K", "Rb", "Cs")
 ON_HULL_EV_PER_ATOM = 1e-4  # a relaxation does not tell energies closer than this apart
 ZERO_WIDTH_V = 1e-6
+RAW_UNCERTAIN = "measured enthalpies say nothing of raw halide energies"
 _HULLS: dict[tuple[str, str, bool], tuple[Hull, Hull]] = {}
 RAW_HALIDES = (
     "computed without MP2020's correction of halide anions: limits that involve the halogen are "
@@ -46,7 +48,8 @@ def assess_stability(
         composition: contains the mobile ion and another element; amounts of any scale.
         energy_eV_per_atom: relaxed, in the convention of the references.
         convention: of that energy.
-        references: hold every element of the candidate and their competing compounds.
+        references: the whole snapshot: every element of the candidate, their competing compounds,
+            and all halides whose measured enthalpies tell the engine's error.
         mobile_ion: symbol of an alkali metal; potentials are against this metal, in volts.
         polymorph_energy_eV_per_atom: of the lowest other structure of the same composition that
             is not among the references.
@@ -84,6 +87,13 @@ def assess_stability(
     coexisting = reacting
     if not stable:
         coexisting = Along.of(competitors, composition, energy_eV_per_atom, mobile_ion)
+    model = RAW_UNCERTAIN if raw_halide_energies else error_model(references)
+    own = limit_intervals(others, amounts, energy_eV_per_atom * n_atoms, mobile_ion, model)
+    rest = own
+    if not stable:
+        rest = limit_intervals(
+            competitors, amounts, energy_eV_per_atom * n_atoms, mobile_ion, model
+        )
     stability = Stability(
         formation_energy_eV_per_atom=energy_eV_per_atom
         - known.energy_of_elements_eV(amounts) / n_atoms,
@@ -91,8 +101,18 @@ def assess_stability(
         energy_below_competitors_eV_per_atom=float(others.energies_at(amounts)) / n_atoms
         - energy_eV_per_atom,
         decomposition=(others if stable else competitors).decomposition(amounts),
-        candidate_window=reacting.candidate_window(),
-        equilibrium_window=coexisting.equilibrium_window(),
+        candidate_window=_window(
+            reacting.candidate_window(),
+            own.reduction_68_V,
+            own.oxidation_68_V,
+            own.width_68_V,
+        ),
+        equilibrium_window=_window(
+            coexisting.equilibrium_window(),
+            rest.equilibrium_reduction_68_V,
+            rest.equilibrium_oxidation_68_V,
+            rest.equilibrium_width_68_V,
+        ),
         window_of="candidate" if stable else "equilibrium",
         profile=coexisting.voltage_profile(composition.reduced_composition.weight, stable=stable),
         guards=check_guards(
@@ -106,8 +126,25 @@ def assess_stability(
         ),
         references_sha256=system.sha256,
     )
-    caveats = tuple(_caveats(composition, stability, system, raw_halide_energies))
+    caveats = (
+        *_caveats(composition, stability, system, raw_halide_energies),
+        *((f"no error bar on some limits: {own.reason}",) if own.reason else ()),
+    )
     return stability.model_copy(update={"caveats": caveats})
+
+
+def _window(
+    window: Window,
+    reduction_68_V: Interval | None,
+    oxidation_68_V: Interval | None,
+    width_68_V: Interval | None,
+) -> Window:
+    """The window with its intervals."""
+    return Window(
+        reduction=window.reduction.model_copy(update={"potential_68_V": reduction_68_V}),
+        oxidation=window.oxidation.model_copy(update={"potential_68_V": oxidation_68_V}),
+        width_68_V=width_68_V,
+    )
 
 
 def _hulls(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
+from typing import Any
 
 from jobflow import Job, Maker, OutputReference, job
 
@@ -60,7 +61,7 @@ class StabilityMaker(Maker):
                 polymorph,
                 mobile_ion,
                 self.settings.model_dump(exclude=_NOT_IN_FINGERPRINT),
-                _competitors_sha256(self.settings, frozenset(elements)),
+                _competitors(self.settings, frozenset(elements)),
             ],
             labels,
         )
@@ -94,7 +95,7 @@ def stability(
             composition,
             relaxation.energy_eV_per_atom,
             relaxation.convention,
-            system,
+            references,
             mobile_ion,
             polymorph_energy_eV_per_atom=lower_eV_per_atom,
             raw_halide_energies=settings.raw_halide_energies,
@@ -148,15 +149,24 @@ def _interfaces(
     )
 
 
-def _competitors_sha256(settings: StabilitySettings, elements: frozenset[str]) -> list[str]:
-    """Hashes of the phases that can react with the candidate, electrodes included."""
+def _competitors(settings: StabilitySettings, elements: frozenset[str]) -> dict[str, Any]:
+    """What a result takes from the snapshot.
+
+    The phases that can react with the candidate, electrodes included, by their hashes; and the
+    engine's error, which follows from all measured halides of the snapshot.
+    """
     from screening.stability.reactants import phases_called
+    from screening.stability.uncertainty import ErrorModel, error_model
 
     references = ReferencePhases.load(settings.references)
     systems = [elements]
     for electrode in settings.electrodes:
         systems += [elements.union(*(p.elements for p in phases_called(electrode, references)))]
     try:
-        return [references.system(system).sha256 for system in systems]
+        hashes = [references.system(system).sha256 for system in systems]
     except MissingReference:  # the candidate fails, and is tried again with any other snapshot
-        return [references.sha256]
+        hashes = [references.sha256]
+    model = error_model(references)
+    if isinstance(model, ErrorModel):
+        return {"phases": hashes, "error": astuple(replace(model, references_sha256=None))}
+    return {"phases": hashes, "error": model}
