@@ -30,6 +30,7 @@ from screening.documents import Interface, InterfaceReaction
 from screening.errors import (
     EnergyNotFinite,
     InvalidInput,
+    MissingCorrection,
     MissingReference,
     MixedConventions,
     UnusableStructure,
@@ -82,10 +83,10 @@ def interfaces(
         raw_halide_energies: take MP2020's correction of halide anions out of all energies.
 
     Raises:
-        MissingReference: an element of the candidate itself.
+        MissingReference, MissingCorrection: in the chemical system of the candidate itself.
         ScreeningError: what else `interface` raises.
     """
-    references.for_system(_symbols(candidate.composition))
+    require_corrections(references.system(_symbols(candidate.composition)))
     given_V = tuple(potentials_V)
     computed: list[Interface] = []
     left_out: dict[str, str] = {}
@@ -110,7 +111,7 @@ def interfaces(
                 )
                 for potential_V in dict.fromkeys((None, reactant.potential_V, *given_V))
             ]
-        except MissingReference as error:
+        except (MissingReference, MissingCorrection) as error:
             left_out[name] = str(error)
             continue
         missing[name] = missing_phases(

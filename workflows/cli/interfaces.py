@@ -184,7 +184,7 @@ def _computed(
     potentials_V: Iterable[float],
     raw_halide_energies: bool,
 ) -> Interfaces:
-    from screening.errors import MissingReference
+    from screening.errors import MissingCorrection, MissingReference
     from screening.stability.interfaces import Interfaces
     from screening.stability.interfaces import interfaces as compute
 
@@ -197,7 +197,10 @@ def _computed(
             potentials_V,
             raw_halide_energies=raw_halide_energies,
         )
-    except MissingReference as error:  # of the candidate itself; others may have theirs
+    except (
+        MissingReference,
+        MissingCorrection,
+    ) as error:  # of the candidate itself; others may have none
         return Interfaces(left_out={candidate.id: str(error)})
 
 

@@ -20,11 +20,13 @@ from pymatgen.core import Composition, Element
 from screening.errors import (
     EnergyNotFinite,
     InvalidInput,
+    MissingCorrection,
     MissingReference,
     MixedConventions,
     UnusableStructure,
 )
 from screening.prototypes.electrodes import load_electrode
+from screening.stability.corrections import halide_correction_eV_per_atom
 from screening.stability.interfaces import NO_REACTION, interface, interfaces
 from screening.stability.reactants import Reactant, snapshot_reactant
 from screening.stability.references import ReferencePhases
@@ -465,6 +467,24 @@ def test_a_partner_without_energy_or_elements_is_left_out_with_the_reason():
     assert found.left_out.keys() == {"KXeF6", "RbAu"}
     assert re.search(r"KXeF6: none of the \d+ phases of the snapshot", found.left_out["KXeF6"])
     assert "no elemental reference phase of Au, Rb" in found.left_out["RbAu"]
+
+
+def test_a_partner_whose_halides_lost_their_correction_is_left_out():
+    corrections = {"KCl": halide_correction_eV_per_atom(Composition("KCl"))}
+    references = snapshot({"KCl": -4.0, "NaF": -5.0, "Na2O": -4.0})
+    convention = INVENTED.model_copy(update={"corrections": "MP2020"})
+    phases = tuple(
+        p.model_copy(update={"correction_eV_per_atom": corrections.get(p.formula, 0.0)})
+        for p in references.phases
+    )
+    references = references.model_copy(update={"convention": convention, "phases": phases})
+    candidate = Reactant("KCl", Composition("KCl"), -2.0, convention)
+    found = interfaces(candidate, references, "K", ["K", "NaF"])
+    assert {i.partner for i in found.computed} == {"K"}
+    assert "halides without their MP2020 correction: NaF" in found.left_out["NaF"]
+    sodium_fluoride = Reactant("NaF", Composition("NaF"), -2.5, convention)
+    with pytest.raises(MissingCorrection):
+        interfaces(sodium_fluoride, references, "Na", ["KCl"])
 
 
 def test_a_candidate_outside_the_snapshot_is_an_error():
