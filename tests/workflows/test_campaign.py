@@ -129,6 +129,7 @@ def test_show_and_export(mixed, tmp_path):
         table = list(csv.DictReader(file))
     assert [row["id"] for row in table] == [row["id"] for row in ranking(config)]
     assert float(table[0]["e_hull_eV_per_atom"]) == best["e_hull_eV_per_atom"]
+    assert table[0].keys() >= {"suspect", "caveats", "window_68_V_low", "oxidation_limit_68_V_high"}
     assert json.loads((tmp_path / "out" / "ranking.json").read_text()) == ranking(config)
     relaxed = Structure.from_file(tmp_path / "out" / "structures" / f"{best['id']}.cif")
     assert relaxed.composition.reduced_formula == best["formula"]
