@@ -106,6 +106,13 @@ def test_the_document_is_whole(found):
     for step in stability["profile"]["steps"]:
         assert {"potential_V", "products", "capacity_mAh_g", "energy_Wh_kg"} <= set(step)
     limits = [stability["candidate_window"][end] for end in ("reduction", "oxidation")]
+    for limit in limits:
+        if limit["potential_68_V"] is None:
+            assert any("no error bar" in caveat for caveat in stability["caveats"])
+        else:
+            low_V, high_V = limit["potential_68_V"]
+            assert low_V <= limit["potential_V"] <= high_V
+            assert low_V < high_V
     assert document["width_V"] == limits[1]["potential_V"] - limits[0]["potential_V"]
 
 
