@@ -96,13 +96,15 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
 
     Raises:
         ConfigError: with the line, if there is no such snapshot, it cannot be read, it is not the
-            one that the campaign is pinned to, or it lacks an electrode.
+            one that the campaign is pinned to, it is not of the campaign's engine, or it lacks an
+            electrode.
     """
     from screening.errors import ScreeningError
     from screening.prototypes.electrodes import electrode_names
     from screening.stability.reactants import phases_called
     from screening.stability.references import ReferencePhases
     from screening.stability.snapshots import shipped_snapshots
+    from workflows.engines import engine_convention
 
     def refuse(reason: str, *key: str | int) -> ConfigError:
         source, _ = read_yaml(config_path)
@@ -131,6 +133,15 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
             f"{references.date} has the hash {references.sha256}; bring back the snapshot that is "
             "pinned, or pin this one: a run then computes stability again and shows what changes",
             "references_sha256",
+        )
+    convention = engine_convention(config.engine)
+    if references.convention != convention:
+        raise refuse(
+            f"{config.stability.references} holds energies of {references.convention.potential}, "
+            f"the campaign's engine is {convention.potential}; their energies cannot be compared: "
+            "leave the key out for the shipped snapshot, or make one with `halideflow references "
+            "build`",
+            "references",
         )
     for i, electrode in enumerate(config.stability.electrodes):
         if not phases_called(electrode, references):

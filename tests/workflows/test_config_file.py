@@ -520,6 +520,21 @@ def test_a_snapshot_may_be_a_folder_and_a_pin_is_compared(tmp_path):
         resolve_references(load_campaign(config), config)
 
 
+def test_reference_phases_of_another_engine_are_refused_before_anything_runs(tmp_path):
+    shipped = ReferencePhases.load("chgnet-0.3.0")
+    other = shipped.convention.model_copy(update={"code": "vasp", "potential": "PBE POTCARs"})
+    theirs = shipped.model_copy(update={"convention": other})
+    (tmp_path / "vasp.json").write_text(theirs.dump(), encoding="utf-8")
+    config = tmp_path / "c.yaml"
+    config.write_text(VALID + "stability:\n  references: vasp.json\n")
+    with pytest.raises(
+        ConfigError,
+        match=r"line 10, stability\.references: vasp\.json holds energies of PBE POTCARs, the "
+        r"campaign's engine is chgnet 0\.3\.0; .* `halideflow references build`",
+    ):
+        resolve_references(load_campaign(config), config)
+
+
 def test_an_electrode_that_the_snapshot_lacks_is_named_with_its_line(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(VALID + "stability:\n  electrodes: [Na, NaCrO]\n")

@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from screening.stability.references import ReferencePhases
 from workflows.cli import app
-from workflows.config_file import load_campaign, resolve_references
 
 CAMPAIGN = """\
 name: demo
@@ -45,7 +44,7 @@ def fetch(*arguments):
     return CliRunner().invoke(app, ["references", "fetch", *map(str, arguments)])
 
 
-def test_the_systems_of_a_campaign_lie_beside_it_and_it_can_use_them(project, campaign):
+def test_the_systems_of_a_campaign_lie_beside_it_and_are_one_snapshot(project, campaign):
     result = fetch(campaign)
     assert result.exit_code == 0, result.output
     assert result.stdout == "stability: {references: references}\n"
@@ -54,14 +53,21 @@ def test_the_systems_of_a_campaign_lie_beside_it_and_it_can_use_them(project, ca
     assert "note: these are DFT energies" in result.stderr
     folder = campaign.parent / "references"
     assert sorted(path.name for path in folder.iterdir()) == ["Cl-K-Ta.json", "Cl-Na-Ta.json"]
-    campaign.write_text(CAMPAIGN + result.stdout, encoding="utf-8")
-    config = resolve_references(load_campaign(campaign), campaign)
-    merged = ReferencePhases.load(config.stability.references)
+    merged = ReferencePhases.load(folder)
     assert {phase.entry_id for phase in merged.phases} == {
         document["entries"]["GGA"]["entry_id"]
         for document in project.documents
         if not {"K", "Na"} <= set(document["elements"])
     }
+
+
+def test_the_line_for_the_config_names_the_folder_and_the_engine_must_fit(project, campaign):
+    line = fetch(campaign).stdout
+    campaign.write_text(CAMPAIGN + line, encoding="utf-8")
+    plan = CliRunner().invoke(app, ["plan", str(campaign)])
+    assert plan.exit_code == 2
+    assert "references holds energies of MP legacy PBE POTCARs" in plan.stderr
+    assert "the campaign's engine is chgnet 0.3.0" in plan.stderr
 
 
 def test_a_second_call_fetches_nothing(project, campaign):
