@@ -367,6 +367,7 @@ def test_within_both_windows_only_the_mutual_reaction_is_left():
 def test_two_samples_of_one_compound_do_not_react():
     found = interface(shipped("KTaCl6"), shipped("KTaCl6"), SHIPPED, "K")
     assert [kink.energy_eV_per_atom for kink in found.kinks] == [0, 0]
+    assert [kink.reaction for kink in found.kinks] == [NO_REACTION, NO_REACTION]
 
 
 def test_a_new_phase_can_only_add_to_a_reaction():
