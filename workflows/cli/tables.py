@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "–"
 _WIDE = 120
+_MOST_CAVEATS = 8
 _LONGEST = 10**12  # numbers below are written out in full
 _UNITS = {
     "_eV_per_atom": (1000, "meV"),
@@ -155,8 +157,13 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
     reasons = {d.reason for row in rows for d in row.diffusivity if d.reason}
     if reasons:
         notes.append("< upper bound at 95 % confidence; `halideflow show` gives each reason")
-    ranked = [row for row in rows if row.rank is not None]
-    notes += sorted({caveat for row in ranked for caveat in row.caveats})
+    caveats = Counter(caveat for row in rows if row.rank is not None for caveat in row.caveats)
+    notes += [caveat for caveat, _ in caveats.most_common(_MOST_CAVEATS)]
+    if len(caveats) > _MOST_CAVEATS:
+        notes.append(
+            f"and {len(caveats) - _MOST_CAVEATS} more caveats, each of fewer candidates; "
+            "`halideflow show` gives those of a candidate"
+        )
     return "\n".join(notes)
 
 

@@ -72,6 +72,15 @@ def test_the_interval_of_a_window_and_a_suspect_candidate_are_marked():
     assert "? suspect" in notes
 
 
+def test_the_caveats_of_most_candidates_are_shown_and_the_others_counted():
+    rows = [row(caveats=("of all", f"of {i} alone")) for i in range(20)]
+    notes = ranking_notes(rows).splitlines()
+    assert "of all" in notes
+    assert sum("alone" in note for note in notes) == 7
+    assert any(note.startswith("and 13 more caveats") for note in notes)
+    assert "of all" not in ranking_notes([row(rank=None, caveats=("of all",))])
+
+
 def test_a_campaign_without_dynamics_says_so_in_every_row():
     text = printed([row(diffusivity=(), stage="gates")], 80)
     assert "done: no dynamics" in text
