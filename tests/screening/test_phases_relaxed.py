@@ -36,6 +36,7 @@ CHANGES_PERCENT = {  # volumes further than 10 % from the measured: between 10 a
     "SnBr2": (18, DISPERSION),
     "SbBr3": (16, DISPERSION),
     "MoCl3": (45, "layers, whose pairs of molybdenum the potential takes apart"),
+    "NaSbF6": (13, "octahedra that only sodium holds together"),
     "Na2ZnCl4": (18, "tetrahedra of zinc too large, as in ZnCl2"),
     "LiGaCl4": (16, "GaCl4 tetrahedra that only lithium holds together"),
     "YCl3": (16, DISPERSION),
