@@ -25,6 +25,7 @@ from screening.prototypes.competing import (
     competing_structures,
 )
 from screening.prototypes.phases import (
+    formula_amounts,
     is_hypothetical,
     reference_phase_names,
     reference_source,
@@ -96,12 +97,10 @@ def shipped_compounds(elements: Collection[str] | None = None) -> list[Compound]
     """
     known: list[Compound] = []
     models: dict[str, list[Start]] = {}
-    for start, is_model in _shipped_starts():
-        composition = start.structure.composition
-        if elements is not None and not {e.symbol for e in composition} <= set(elements):
-            continue
+    for start, is_model in _shipped_starts(elements):
         if is_model:
-            models.setdefault(composition.reduced_formula, []).append(start)
+            formula = start.structure.composition.reduced_formula
+            models.setdefault(formula, []).append(start)
         else:
             known.append(Compound(start.name, (start,)))
     taken = {compound.name for compound in known}
@@ -114,12 +113,16 @@ def _name(models: Sequence[Start], taken: Collection[str]) -> str:
     return models[0].name if formula in taken else formula
 
 
-def _shipped_starts() -> Iterator[tuple[Start, bool]]:
+def _shipped_starts(elements: Collection[str] | None) -> Iterator[tuple[Start, bool]]:
     """Every structure, and whether it is only a model of a compound."""
-    for name in reference_phase_names():
+
+    def is_wanted(formula: str) -> bool:
+        return elements is None or formula_amounts(formula).keys() <= set(elements)
+
+    for name in filter(is_wanted, reference_phase_names()):
         structure = reference_structure(name).remove_oxidation_states()
         yield Start(name, structure, reference_source(name)), is_hypothetical(name)
-    for formula in competing_formulas():
+    for formula in filter(is_wanted, competing_formulas()):
         sources = competing_sources(formula)
         for kind, structure in competing_structures(formula).items():
             yield Start(f"{formula}{AS}{kind}", structure, sources[kind]), True
