@@ -39,12 +39,12 @@ from screening.documents import (
     Ranking,
     Relaxation,
     RelaxDocument,
-    StabilityDocument,
     Transport,
     TransportDocument,
 )
 from screening.prototypes.library import load_prototype
 from screening.stability.assessment import assess_stability
+from screening.stability.documents import StabilityDocument
 from screening.stability.references import ReferencePhases
 from workflows.config import CampaignConfig
 from workflows.execution.jobs import JobRecord, JobTable, Outcome

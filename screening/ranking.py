@@ -27,13 +27,12 @@ from screening.documents import (
     LowestOrdering,
     RankedCandidate,
     Relaxation,
-    Stability,
-    StabilityDocument,
     StageDocument,
     Transport,
     TransportDocument,
 )
 from screening.gates import Gates
+from screening.stability.documents import Stability, StabilityDocument
 
 
 def gate_values(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 from pydantic import ValidationError
 
-from screening.documents import Stability, StabilityDocument
+from screening.stability.documents import Stability, StabilityDocument
 
 if TYPE_CHECKING:
     from typing import Any

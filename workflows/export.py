@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from screening.documents import RankedCandidate, RelaxDocument, StabilityDocument
+    from screening.documents import RankedCandidate, RelaxDocument
+    from screening.stability.documents import StabilityDocument
 
 
 def write_json(rows: Iterable[RankedCandidate], path: Path) -> Path:

@@ -24,12 +24,12 @@ from screening.documents import (
     Failure,
     RankedCandidate,
     RelaxDocument,
-    StabilityDocument,
     StageDocument,
     TransportDocument,
 )
 from screening.errors import InvalidInput, NotFinished
 from screening.ranking import rank, summarise
+from screening.stability.documents import StabilityDocument
 from workflows.config import NOT_SCIENCE, StabilitySettings
 from workflows.execution.jobs import JobState, JobTable
 from workflows.ordering_ensemble import OrderingEnsemble, ensemble_of

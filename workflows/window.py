@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, computed_field
 
-from screening.documents import Document, EnergyConvention, Relaxation, Stability
+from screening.documents import Document, EnergyConvention, Relaxation
 from screening.errors import (
     InvalidInput,
     MissingReference,
@@ -21,6 +21,7 @@ from screening.errors import (
     ScreeningError,
     UnusableStructure,
 )
+from screening.stability.documents import Stability
 from workflows.structure_files import read_structure
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
-from screening.documents import Guard
+from screening.stability.documents import Guard
 from screening.stability.enthalpies import measured_halides
 from screening.stability.hull import Hull
 from screening.stability.references import ReferencePhases

@@ -26,7 +26,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core.composition import Composition
 
-from screening.documents import Interface, InterfaceReaction
 from screening.errors import (
     EnergyNotFinite,
     InvalidInput,
@@ -36,6 +35,7 @@ from screening.errors import (
     UnusableStructure,
 )
 from screening.stability.corrections import require_corrections, without_halide_corrections
+from screening.stability.documents import Interface, InterfaceReaction
 from screening.stability.mixing import Phases
 from screening.stability.overview import missing_phases
 from screening.stability.reactants import Reactant, snapshot_reactant

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pymatgen.core.composition import Composition
 from scipy.constants import physical_constants
 
-from screening.documents import Limit, VoltageProfile, VoltageStep, Window
+from screening.stability.documents import Limit, VoltageProfile, VoltageStep, Window
 from screening.stability.hull import Hull
 from screening.stability.window import SAME_AMOUNT, SAME_POTENTIAL_V, Floats, section
 

@@ -16,8 +16,8 @@ takes up A) and left (oxidation, it gives A off); in the middle of a piece it ha
 The *candidate's own* window counts the reactions in which the candidate itself, at the energy that
 it has, turns into the phases in equilibrium at another amount of A:
 
-    V_reduction = mu0 - min over n > n_c of (E(n) - E_c) / (n - n_c),
-    V_oxidation = mu0 - max over n < n_c of (E_c - E(n)) / (n_c - n).
+    V_reduction = mu0 - min over corners n > n_c of (E(n) - E_c) / (n - n_c),
+    V_oxidation = mu0 - max over corners n < n_c of (E_c - E(n)) / (n_c - n).
 
 For a candidate below the hull these are the ends of the range of mu in which it is on the hull.
 A metastable one is narrower than its equilibrium, and has no window if the two cross.

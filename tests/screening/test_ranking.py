@@ -13,21 +13,23 @@ from screening.documents import (
     CandidateInfo,
     Diffusivity,
     Failure,
-    Guard,
-    Limit,
     Origin,
     RankedCandidate,
     Rejection,
-    Stability,
-    StabilityDocument,
     StageDocument,
     Transport,
     TransportDocument,
-    VoltageProfile,
-    Window,
 )
 from screening.gates import Gates
 from screening.ranking import rank, summarise
+from screening.stability.documents import (
+    Guard,
+    Limit,
+    Stability,
+    StabilityDocument,
+    VoltageProfile,
+    Window,
+)
 
 ORIGIN = Origin(
     host="k2ptcl6",

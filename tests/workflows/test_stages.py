@@ -10,19 +10,21 @@ from screening.documents import (
     DynamicsDocument,
     EnergyConvention,
     Failure,
-    Limit,
     LowestOrdering,
     MolecularDynamics,
     Relaxation,
     RelaxDocument,
-    Stability,
-    StabilityDocument,
     StageDocument,
-    VoltageProfile,
-    Window,
 )
 from screening.errors import RunExploded
 from screening.gates import Gates
+from screening.stability.documents import (
+    Limit,
+    Stability,
+    StabilityDocument,
+    VoltageProfile,
+    Window,
+)
 from screening.stability.references import ReferencePhases
 from screening.transport.trajectory import Trajectory
 from workflows.config import DynamicsSettings, EngineSettings, RelaxSettings, StabilitySettings

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from screening.documents import Limit, Stability, VoltageProfile, VoltageStep, Window
+from screening.stability.documents import Limit, Stability, VoltageProfile, VoltageStep, Window
 from workflows.cli.voltage_bar import MAX_V, intervals, voltage_bar
 
 OXIDISED = {"TaCl5": 1.0, "Cl2": 0.5}

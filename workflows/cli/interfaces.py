@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from screening.documents import Interface
+    from screening.stability.documents import Interface
     from screening.stability.interfaces import Interfaces
     from screening.stability.reactants import Reactant
     from screening.stability.references import ReferencePhases

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from screening.documents import Interface, Limit, Stability, Window
+    from screening.stability.documents import Interface, Limit, Stability, Window
 
 
 def stability_sections(stability: Stability, width: int) -> Iterator[RenderableType]:

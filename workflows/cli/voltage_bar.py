@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from screening.documents import Stability, VoltageProfile, Window
+    from screening.stability.documents import Stability, VoltageProfile, Window
 
 MAX_V = 6
 _MIN_CELLS, _MAX_CELLS = 24, 96

@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from jobflow import Job, Maker, OutputReference, job
 
-from screening.documents import LowestOrdering, RelaxDocument, StabilityDocument, StageDocument
+from screening.documents import LowestOrdering, RelaxDocument, StageDocument
 from screening.gates import Gates
 from screening.ranking import gate_values
+from screening.stability.documents import StabilityDocument
 from workflows.fingerprint import identify
 
 VERSION = 1

@@ -8,15 +8,9 @@ from typing import Any
 
 from jobflow import Job, Maker, OutputReference, job
 
-from screening.documents import (
-    Interface,
-    LowestOrdering,
-    Relaxation,
-    RelaxDocument,
-    Stability,
-    StabilityDocument,
-)
+from screening.documents import LowestOrdering, Relaxation, RelaxDocument
 from screening.errors import MissingReference
+from screening.stability.documents import Interface, Stability, StabilityDocument
 from screening.stability.references import ReferencePhases
 from workflows.config import StabilitySettings
 from workflows.fingerprint import identify

@@ -11,11 +11,11 @@ from screening.documents import (
     DynamicsDocument,
     LowestOrdering,
     RelaxDocument,
-    StabilityDocument,
     Transport,
     TransportDocument,
 )
 from screening.gates import Gates
+from screening.stability.documents import StabilityDocument
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify

@@ -4,7 +4,6 @@ import pytest
 from invented_systems import INVENTED, snapshot
 from pymatgen.core import Composition
 
-from screening.documents import Stability
 from screening.errors import (
     EnergyNotFinite,
     InvalidInput,
@@ -13,6 +12,7 @@ from screening.errors import (
     UnusableStructure,
 )
 from screening.stability.assessment import assess_stability
+from screening.stability.documents import Stability
 
 KJ_PER_MOL_PER_EV = 96.48533
 CHLORIDES = {"KCl": -4.0, "TaCl5": -8.0}  # eV per formula unit, elements at zero
