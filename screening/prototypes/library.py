@@ -208,12 +208,8 @@ def ionic_radius(species: Species) -> float:
 
 
 def library_sha256() -> str:
-    """Identity of all structures that come with the package."""
-    digest = hashlib.sha256()
-    for file in sorted(_folder().iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".yaml"):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+    """Identity of all prototypes that come with the package."""
+    return hashlib.sha256(_hosts_file().read_bytes()).hexdigest()
 
 
 def prototype_names() -> list[str]:
@@ -238,10 +234,9 @@ def load_prototype(name: str) -> Prototype:
 
 @functools.cache
 def _library() -> dict[str, Prototype]:
-    text = _folder().joinpath("hosts.yaml").read_text(encoding="utf-8")
-    entries = YAML(typ="safe", pure=True).load(text)
+    entries = YAML(typ="safe", pure=True).load(_hosts_file().read_text(encoding="utf-8"))
     return {name: Prototype(name=name, **entry) for name, entry in entries.items()}
 
 
-def _folder() -> Traversable:
-    return resources.files(__package__)
+def _hosts_file() -> Traversable:
+    return resources.files(__package__).joinpath("hosts.yaml")
