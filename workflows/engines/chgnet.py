@@ -86,7 +86,7 @@ class ChgnetEngine:
         if not result.converged:
             raise NotConverged(
                 f"largest force {max_force:.3g} eV/Å after {settings.max_steps} steps, needed "
-                f"{settings.max_force_eV_per_A:g}; raise relax.max_steps or "
+                f"{settings.max_force_eV_per_A:g}, of the cell as of the atoms; raise relax.max_steps or "
                 "relax.max_force_eV_per_A, or look at the structure"
             )
         relaxed = result.final_mol_or_struct
