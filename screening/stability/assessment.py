@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 
 from pymatgen.core.composition import Composition
 
@@ -14,14 +15,14 @@ from screening.stability.documents import Stability, Window
 from screening.stability.guards import check_guards
 from screening.stability.hull import Hull, hull_of
 from screening.stability.profile import Along
-from screening.stability.references import ReferencePhases
+from screening.stability.references import Hashed, ReferencePhases
 from screening.stability.uncertainty import Interval, error_model, limit_intervals
 
 ALKALI_METALS = ("Li", "Na", "K", "Rb", "Cs")
 ON_HULL_EV_PER_ATOM = 1e-3  # relaxed from two cells, one crystal differs by as much
 ZERO_WIDTH_V = 1e-6
 RAW_UNCERTAIN = "measured enthalpies say nothing of raw halide energies"
-_HULLS: dict[tuple[str, str, bool], tuple[Hull, Hull]] = {}
+HULLS_KEPT = 256
 RAW_HALIDES = (
     "computed without MP2020's correction of halide anions: limits that involve the halogen are "
     "lower than those of corrected energies, by 0.61 V where Cl2 forms from a chloride"
@@ -75,7 +76,7 @@ def assess_stability(
             polymorph_energy_eV_per_atom = without_halide_corrections(
                 composition, polymorph_energy_eV_per_atom
             )
-    known, others = _hulls(system, elements, composition.reduced_formula, raw_halide_energies)
+    known, others = _hulls(Hashed(system), composition.reduced_formula, raw_halide_energies)
     competitors = known
     if polymorph_energy_eV_per_atom is not None:
         competitors = known.with_phase(composition, polymorph_energy_eV_per_atom)
@@ -89,12 +90,14 @@ def assess_stability(
     if not stable:
         coexisting = Along.of(competitors, composition, energy_eV_per_atom, mobile_ion)
     model = RAW_UNCERTAIN if raw_halide_energies else error_model(references)
-    own = limit_intervals(others, amounts, energy_eV_per_atom * n_atoms, mobile_ion, model)
-    rest = own
-    if not stable:
-        rest = limit_intervals(
-            competitors, amounts, energy_eV_per_atom * n_atoms, mobile_ion, model
-        )
+    intervals = limit_intervals(
+        others,
+        amounts,
+        energy_eV_per_atom * n_atoms,
+        mobile_ion,
+        model,
+        polymorph_eV=None if stable else _lowest_of_composition_eV(competitors, composition),
+    )
     stability = Stability(
         formation_energy_eV_per_atom=energy_eV_per_atom
         - known.energy_of_elements_eV(amounts) / n_atoms,
@@ -104,15 +107,15 @@ def assess_stability(
         decomposition=(others if stable else competitors).decomposition(amounts),
         candidate_window=_window(
             reacting.candidate_window(),
-            own.reduction_68_V,
-            own.oxidation_68_V,
-            own.width_68_V,
+            intervals.reduction_68_V,
+            intervals.oxidation_68_V,
+            intervals.width_68_V,
         ),
         equilibrium_window=_window(
             coexisting.equilibrium_window(),
-            rest.equilibrium_reduction_68_V,
-            rest.equilibrium_oxidation_68_V,
-            rest.equilibrium_width_68_V,
+            intervals.equilibrium_reduction_68_V,
+            intervals.equilibrium_oxidation_68_V,
+            intervals.equilibrium_width_68_V,
         ),
         window_of="candidate" if stable else "equilibrium",
         profile=coexisting.voltage_profile(composition.reduced_composition.weight, stable=stable),
@@ -128,8 +131,8 @@ def assess_stability(
         references_sha256=system.sha256,
     )
     caveats = [*_caveats(composition, stability, system, raw_halide_energies)]
-    if own.reason:
-        caveats.append(f"no error bar on some limits: {own.reason}")
+    if intervals.reason:
+        caveats.append(f"no error bar on some limits: {intervals.reason}")
     return stability.model_copy(update={"caveats": tuple(dict.fromkeys(caveats))})
 
 
@@ -147,22 +150,26 @@ def _window(
     )
 
 
-def _hulls(
-    system: ReferencePhases, elements: Sequence[str], formula: str, raw_halide_energies: bool
-) -> tuple[Hull, Hull]:
-    """The hull of a chemical system, with and without a composition; made once a process."""
-    key = system.sha256, formula, raw_halide_energies
-    if key not in _HULLS:
-        hull = hull_of(system.phases, elements)
-        if raw_halide_energies:
-            hull = hull.with_energies(
-                [
-                    without_halide_corrections(phase.composition, phase.energy_eV_per_atom)
-                    for phase in system.phases
-                ]
-            )
-        _HULLS[key] = hull, hull.without(formula)
-    return _HULLS[key]
+@lru_cache(maxsize=HULLS_KEPT)
+def _hulls(hashed: Hashed, formula: str, raw_halide_energies: bool) -> tuple[Hull, Hull]:
+    """The hull of a chemical system, with and without a composition."""
+    phases = hashed.references.phases
+    hull = hull_of(phases, frozenset[str]().union(*(phase.elements for phase in phases)))
+    if raw_halide_energies:
+        hull = hull.with_energies(
+            [without_halide_corrections(p.composition, p.energy_eV_per_atom) for p in phases]
+        )
+    return hull, hull.without(formula)
+
+
+def _lowest_of_composition_eV(hull: Hull, composition: Composition) -> float | None:
+    """Energy of the lowest phase of a composition, per reduced formula unit; None without any."""
+    found = [
+        energy
+        for formula, energy in zip(hull.formulas, hull.energies_eV_per_atom, strict=True)
+        if formula == composition.reduced_formula
+    ]
+    return float(min(found)) * composition.reduced_composition.num_atoms if found else None
 
 
 def _require_same_convention(candidate: EnergyConvention, references: EnergyConvention) -> None:

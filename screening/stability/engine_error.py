@@ -39,7 +39,7 @@ from screening.stability.enthalpies import (
     HalideError,
     halide_errors,
 )
-from screening.stability.references import ReferencePhases
+from screening.stability.references import Hashed, ReferencePhases
 
 MIXING_SPREAD_EV_PER_ATOM = 0.024  # Hautier et al. (2012)
 MIN_HALIDES = 25
@@ -94,7 +94,8 @@ class ErrorModel:
             own = self.own_spread_eV * _normal(f"{metal} {charge:.3f} {halogen}", n_samples, seed)
             errors += n_ions * (self._bias_eV(metal, charge) + scale * (shared + own))
         if shares and len(phase.elements) > 2:
-            label = phase.fractional_composition.to_pretty_string()
+            fractions = phase.fractional_composition.get_el_amt_dict()
+            label = " ".join(f"{symbol} {fractions[symbol]:.6f}" for symbol in sorted(fractions))
             spread = MIXING_SPREAD_EV_PER_ATOM * phase.num_atoms
             errors += spread * _normal(label, n_samples, seed)
         return errors
@@ -109,7 +110,7 @@ def error_model(references: ReferencePhases) -> ErrorModel | str:
     Args:
         references: the whole snapshot, not one chemical system of it.
     """
-    return _error_model(_Hashed(references))
+    return _error_model(Hashed(references))
 
 
 def fit_error_model(
@@ -249,21 +250,8 @@ class _Residuals:
         return float(0.5 * white @ white + log_determinant + 0.5 * n * math.log(2 * math.pi))
 
 
-@dataclass(frozen=True, eq=False)
-class _Hashed:
-    """References known by their hash, so that a fit is made once for each content."""
-
-    references: ReferencePhases
-
-    def __hash__(self) -> int:
-        return hash(self.references.sha256)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hashed) and self.references.sha256 == other.references.sha256
-
-
 @lru_cache(maxsize=8)
-def _error_model(key: _Hashed) -> ErrorModel | str:
+def _error_model(key: Hashed) -> ErrorModel | str:
     errors = halide_errors(key.references)
     used = [e.halide for e in errors if e.halide.metal not in HIDDEN_DIVALENT]
     n_metals = len({halide.metal for halide in used})

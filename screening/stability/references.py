@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
@@ -276,6 +277,19 @@ class ReferencePhases(_HashedDocument):
         return self.model_copy(
             update={"phases": self.for_system(system), "element_caveats": caveats}
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Hashed:
+    """References known by their hash: a key of what is made once for each content."""
+
+    references: ReferencePhases
+
+    def __hash__(self) -> int:
+        return hash(self.references.sha256)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hashed) and self.references.sha256 == other.references.sha256
 
 
 def _require_alike(

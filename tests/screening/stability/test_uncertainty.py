@@ -98,6 +98,8 @@ def test_what_holds_no_halide_has_no_error_in_this_model(formula):
 def test_errors_are_extensive_and_the_same_wherever_asked_for():
     once = MODEL.draw_eV(Composition("KTaCl6"), 50, 3)
     assert np.allclose(2.5 * once, MODEL.draw_eV(Composition("KTaCl6") * 2.5, 50, 3), atol=1e-9)
+    in_another_order = Composition({"Cl": 6, "Ta": 1, "K": 1})
+    assert np.allclose(once, MODEL.draw_eV(in_another_order, 50, 3), atol=1e-9)
     assert not np.allclose(once, MODEL.draw_eV(Composition("KTaCl6"), 50, 4))
 
 
@@ -197,6 +199,34 @@ def test_candidates_of_one_system_meet_the_same_samples(chgnet):
     for lower, higher in pairwise(steps):
         assert higher.oxidation_68_V[0] < lower.oxidation_68_V[0]
         assert higher.reduction_68_V[1] > lower.reduction_68_V[1]
+
+
+@pytest.mark.parametrize("depth_eV_per_atom", [0.1, 0.0, -0.1])
+def test_a_polymorph_counts_as_if_it_were_on_the_hull(chgnet, depth_eV_per_atom):
+    """With and without a hull that has the polymorph among its phases."""
+    model = error_model(chgnet)
+    hull, amounts, energy_eV = system(chgnet, "K3YCl6")
+    composition = Composition("K3YCl6")
+    lower_eV_per_atom = energy_eV / amounts.sum() - depth_eV_per_atom
+    found = limit_intervals(
+        hull, amounts, energy_eV, "K", model, polymorph_eV=lower_eV_per_atom * amounts.sum()
+    )
+    expected = limit_intervals(
+        hull.with_phase(composition, lower_eV_per_atom), amounts, energy_eV, "K", model
+    )
+    for limit in ("reduction", "oxidation", "width"):
+        interval = getattr(found, f"equilibrium_{limit}_68_V")
+        assert interval == pytest.approx(getattr(expected, f"equilibrium_{limit}_68_V"), abs=1e-6)
+    own = limit_intervals(hull, amounts, energy_eV, "K", model)
+    assert found.oxidation_68_V == own.oxidation_68_V  # it is no product
+
+
+def test_large_hulls_take_fewer_samples(chgnet, monkeypatch):
+    case = (*system(chgnet, "KTaCl6"), "K", error_model(chgnet))
+    assert limit_intervals(*case) == limit_intervals(*case, n_samples=200)
+    monkeypatch.setattr("screening.stability.uncertainty.MANY_FACETS", 1)
+    assert limit_intervals(*case) == limit_intervals(*case, n_samples=40)
+    assert limit_intervals(*case) != limit_intervals(*case, n_samples=200)
 
 
 def test_68_percent_intervals_hold_68_percent_of_measured_limits_left_out_of_the_fit(chgnet):
