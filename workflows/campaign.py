@@ -99,6 +99,7 @@ def _behind_the_config(config: CampaignConfig) -> dict[str, Any]:
         "engine": engine_convention(config.engine),
         "references": ReferencePhases.load(config.stability.references).sha256,
         "prototypes": library_sha256(),
+        "data": stability.data_sha256(),
         "versions": [
             stage.VERSION for stage in (relax, lowest, stability, gates, transport, dynamics)
         ],

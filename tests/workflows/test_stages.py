@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from campaigns import rock_salt
+from jobflow import OutputReference
 
 from screening.documents import (
     DynamicsDocument,
@@ -29,12 +30,13 @@ from screening.stability.references import ReferencePhases
 from screening.transport.trajectory import Trajectory
 from workflows.config import DynamicsSettings, EngineSettings, RelaxSettings, StabilitySettings
 from workflows.engines import engine_convention
+from workflows.stages import stability as stability_stage
 from workflows.stages.boundary import answer
 from workflows.stages.dynamics import dynamics
 from workflows.stages.gates import ask_gates
 from workflows.stages.lowest import lowest
 from workflows.stages.relax import relax
-from workflows.stages.stability import stability
+from workflows.stages.stability import StabilityMaker, competitors_sha256, stability
 from workflows.stages.transport import TransportMaker, fit, transport
 
 CONVENTION = EnergyConvention(code="c", functional="f", corrections="m", potential="p")
@@ -137,7 +139,7 @@ def test_a_run_that_left_nothing_is_said_to_be_lost():
 def test_stages_behind_a_failure_are_skipped(upstream):
     maker = TransportMaker(EngineSettings(), DynamicsSettings(), Gates())
     documents = [
-        stability.original(upstream, None, "K", StabilitySettings()),
+        stability.original(upstream, None, "K", StabilitySettings(), ""),
         ask_gates.original(upstream, stable(), None, Gates()),
         dynamics.original(upstream, 300.0, EngineSettings(), DynamicsSettings()),
         transport.original("uuid", upstream, None, None, "K", maker, {}),
@@ -174,6 +176,13 @@ def relaxed_with_chgnet(energy_eV_per_atom):
     return RelaxDocument(state="done", result=result)
 
 
+def assessed_in(settings, energy_eV_per_atom=-3.7, polymorph=None):
+    competitors = competitors_sha256(settings, frozenset(("K", "Cl")))
+    return stability.original(
+        relaxed_with_chgnet(energy_eV_per_atom), polymorph, "K", settings, competitors
+    ).result
+
+
 def test_a_lower_polymorph_of_the_campaign_competes_and_a_failed_one_blocks_nothing():
     own = next(
         phase.energy_eV_per_atom
@@ -182,8 +191,7 @@ def test_a_lower_polymorph_of_the_campaign_competes_and_a_failed_one_blocks_noth
     )
 
     def assessed(polymorph):
-        document = stability.original(relaxed_with_chgnet(own), polymorph, "K", StabilitySettings())
-        return document.result
+        return assessed_in(StabilitySettings(), own, polymorph)
 
     alone = assessed(None)
     assert assessed(LowestOrdering(energy_eV_per_atom=None)) == alone
@@ -196,12 +204,45 @@ def test_a_lower_polymorph_of_the_campaign_competes_and_a_failed_one_blocks_noth
 
 def test_electrodes_are_met_and_what_cannot_be_computed_is_said():
     settings = StabilitySettings(electrodes=("Na", "nothing"))
-    made = stability.original(relaxed_with_chgnet(-3.7), None, "K", settings).result
+    made = assessed_in(settings)
     assert {interface.partner for interface in made.interfaces} == {"Na"}
     assert any(caveat.startswith("no interface with nothing: ") for caveat in made.caveats)
-    assert not stability.original(
-        relaxed_with_chgnet(-3.7), None, "K", StabilitySettings()
-    ).result.interfaces
+    assert not assessed_in(StabilitySettings()).interfaces
+
+
+def test_a_snapshot_that_changes_during_a_run_gives_no_answer_in_the_name_of_the_old_one(tmp_path):
+    file = tmp_path / "refs.json"
+    shipped = ReferencePhases.load("chgnet-0.3.0")
+    settings = StabilitySettings(references=str(file))
+    file.write_text(shipped.dump(), encoding="utf-8")
+    before = competitors_sha256(settings, frozenset(("K", "Cl")))
+    assert before == competitors_sha256(StabilitySettings(), frozenset(("K", "Cl")))
+    phases = tuple(phase for phase in shipped.phases if phase.formula != "KCl")
+    file.write_text(shipped.model_copy(update={"phases": phases}).dump(), encoding="utf-8")
+    made = stability.original(relaxed_with_chgnet(-3.7), None, "K", settings, before)
+    assert made.failure.code == "INVALID_INPUT"
+    assert "refs.json has changed since this run began" in made.failure.message
+
+
+@pytest.mark.parametrize("option", [{"raw_halide_energies": True}, {"electrodes": ("Na",)}])
+def test_what_decides_a_result_is_in_its_fingerprint(option):
+    def fingerprint(**options):
+        maker = StabilityMaker(StabilitySettings(**options))
+        reference = OutputReference("00000000-0000-0000-0000-000000000000")
+        return maker.make(reference, None, ["K", "Cl"], "K", {}).uuid
+
+    assert fingerprint(**option) != fingerprint()
+    assert fingerprint(references_sha256="0123abcd") == fingerprint()
+
+
+def test_other_data_in_the_package_are_other_competitors(monkeypatch):
+    """Potentials of electrodes, known phases and measured enthalpies are in no snapshot."""
+    before = competitors_sha256(StabilitySettings(), frozenset(("K", "Cl")))
+    monkeypatch.setattr(stability_stage, "data_sha256", lambda: "0" * 64)
+    stability_stage._competitors_sha256.cache_clear()
+    after = competitors_sha256(StabilitySettings(), frozenset(("K", "Cl")))
+    stability_stage._competitors_sha256.cache_clear()
+    assert before != after
 
 
 def test_an_unusable_structure_is_a_failed_document():

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
 
+import orjson
 from jobflow import Job, Maker, OutputReference, job
 
 from screening.documents import LowestOrdering, Relaxation, RelaxDocument
-from screening.errors import MissingReference
+from screening.errors import InvalidInput, MissingReference
 from screening.stability.documents import Interface, Stability, StabilityDocument
 from screening.stability.references import ReferencePhases
 from workflows.config import StabilitySettings
 from workflows.fingerprint import identify
 from workflows.stages.boundary import answer
 
-VERSION = 2
+VERSION = 3
 
 # Where the snapshot comes from does not change a result; what it holds does.
 _NOT_IN_FINGERPRINT = {"references", "references_sha256"}
+_DATA = (
+    "prototypes/electrodes.yaml",
+    "prototypes/known_phases.yaml",
+    "stability/data/enthalpies/formation_enthalpies.yaml",
+)
+_SYSTEMS_KEPT = 4096
 
 
 @dataclass
@@ -46,8 +55,9 @@ class StabilityMaker(Maker):
             mobile_ion: potentials are against its metal.
             labels: for the metadata.
         """
+        competitors = competitors_sha256(self.settings, frozenset(elements))
         return identify(
-            stability(relaxed, polymorph, mobile_ion, self.settings),
+            stability(relaxed, polymorph, mobile_ion, self.settings, competitors),
             self.name,
             VERSION,
             [
@@ -55,7 +65,7 @@ class StabilityMaker(Maker):
                 polymorph,
                 mobile_ion,
                 self.settings.model_dump(exclude=_NOT_IN_FINGERPRINT),
-                _competitors(self.settings, frozenset(elements)),
+                competitors,
             ],
             labels,
         )
@@ -70,8 +80,18 @@ def stability(
     polymorph: LowestOrdering | None,
     mobile_ion: str,
     settings: StabilitySettings,
+    competitors: str,
 ) -> StabilityDocument:
-    """Energy above hull, decomposition and window against the alkali metal."""
+    """Energy above hull, decomposition and window against the alkali metal.
+
+    Args:
+        relaxed: the candidate.
+        polymorph: the lowest of all structures of its formula; None if it is the only one.
+        mobile_ion: potentials are against its metal.
+        settings: name the snapshot.
+        competitors: their hash when the graph was made. If they have changed since, the answer
+            would be stored as one for what they were.
+    """
     if relaxed is None or (relaxation := relaxed.result) is None:
         return StabilityDocument(state="skipped")
 
@@ -84,6 +104,10 @@ def stability(
         if lower_eV_per_atom is not None and lower_eV_per_atom >= relaxation.energy_eV_per_atom:
             lower_eV_per_atom = None  # it is the lowest itself
         symbols = [element.symbol for element in composition]
+        if competitors_sha256(settings, frozenset(symbols)) != competitors:
+            raise InvalidInput(
+                f"{settings.references} has changed since this run began; run the campaign again"
+            )
         system = references.system(symbols)
         assessed = assess_stability(
             composition,
@@ -143,24 +167,49 @@ def _interfaces(
     )
 
 
-def _competitors(settings: StabilitySettings, elements: frozenset[str]) -> dict[str, Any]:
-    """What a result takes from the snapshot.
+def competitors_sha256(settings: StabilitySettings, elements: frozenset[str]) -> str:
+    """Hash of what a result takes from the snapshot and from the data of the package.
 
-    The phases that can react with the candidate, electrodes included, by their hashes; and the
-    engine's error, which follows from all measured halides of the snapshot.
+    From the snapshot: the phases that can react with the candidate, electrodes included; and all
+    measured halides with their elements, from which the engine's error follows. The fit to them is
+    not hashed: its last digits differ between machines.
     """
+    now = ReferencePhases.load(settings.references).sha256
+    return _competitors_sha256(settings.references, now, settings.electrodes, elements)
+
+
+@lru_cache(maxsize=_SYSTEMS_KEPT)
+def _competitors_sha256(
+    snapshot: str, sha256: str, electrodes: tuple[str, ...], elements: frozenset[str]
+) -> str:
+    """Made once a chemical system and content of the snapshot."""
+    from screening.stability.enthalpies import measured_halides
     from screening.stability.reactants import phases_called
     from screening.stability.uncertainty import ErrorModel, error_model
 
-    references = ReferencePhases.load(settings.references)
+    references = ReferencePhases.load(snapshot)
     systems = [elements]
-    for electrode in settings.electrodes:
+    for electrode in electrodes:
         systems += [elements.union(*(p.elements for p in phases_called(electrode, references)))]
     try:
         hashes = [references.system(system).sha256 for system in systems]
     except MissingReference:  # the candidate fails, and is tried again with any other snapshot
-        hashes = [references.sha256]
+        hashes = [sha256]
     model = error_model(references)
     if isinstance(model, ErrorModel):
-        return {"phases": hashes, "error": astuple(replace(model, references_sha256=None))}
-    return {"phases": hashes, "error": model}
+        error = sorted(
+            phase.sha256
+            for phase in references.phases
+            if len(phase.elements) == 1 or phase.formula in measured_halides()
+        )
+    else:
+        error = [model]
+    content = {"phases": hashes, "error": error, "data": data_sha256()}
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()
+
+
+@cache
+def data_sha256() -> str:
+    """Hash of the data of the package, other than a snapshot, that results depend on."""
+    package = resources.files("screening")
+    return hashlib.sha256(b"".join((package / file).read_bytes() for file in _DATA)).hexdigest()
