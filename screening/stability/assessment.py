@@ -11,7 +11,7 @@ from pymatgen.core.composition import Composition
 from screening.documents import EnergyConvention
 from screening.errors import EnergyNotFinite, InvalidInput, MixedConventions, UnusableStructure
 from screening.stability.corrections import require_corrections, without_halide_corrections
-from screening.stability.documents import Stability, Window
+from screening.stability.documents import Limit, Stability, Window
 from screening.stability.guards import check_guards
 from screening.stability.hull import Hull, hull_of
 from screening.stability.profile import Along
@@ -142,12 +142,19 @@ def _window(
     oxidation_68_V: Interval | None,
     width_68_V: Interval | None,
 ) -> Window:
-    """The window with its intervals."""
+    """The window with its intervals; rounding does not put a limit outside its own."""
     return Window(
-        reduction=window.reduction.model_copy(update={"potential_68_V": reduction_68_V}),
-        oxidation=window.oxidation.model_copy(update={"potential_68_V": oxidation_68_V}),
+        reduction=_with_interval(window.reduction, reduction_68_V),
+        oxidation=_with_interval(window.oxidation, oxidation_68_V),
         width_68_V=width_68_V,
     )
+
+
+def _with_interval(limit: Limit, interval_V: Interval | None) -> Limit:
+    if interval_V is not None:
+        low_V, high_V = interval_V
+        interval_V = min(low_V, limit.potential_V), max(high_V, limit.potential_V)
+    return limit.model_copy(update={"potential_68_V": interval_V})
 
 
 @lru_cache(maxsize=HULLS_KEPT)

@@ -46,7 +46,7 @@ def mixed(tmp_path_factory):
         **SMALL,
         "overlap": ("K", overlapping()),
         "lonely": ("K", Structure(Lattice.cubic(15), ["K"], [[0, 0, 0]])),
-        "unknown-phases": ("K", rock_salt("K", "Br", 6.6).get_primitive_structure()),
+        "unknown-phases": ("K", rock_salt("K", "Se", 6.6).get_primitive_structure()),
         "expanded": ("Na", Structure(Lattice.cubic(3.3), ["Na", "Cl"], [[0] * 3, [0.5] * 3])),
     }
     config = write_campaign(tmp_path_factory.mktemp("mixed"), structures, max_e_hull=0.005)

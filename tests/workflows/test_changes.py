@@ -124,7 +124,7 @@ def test_show_has_both_windows_steps_guards_and_profiles_are_exported(campaign, 
     config, *_ = campaign
     best = ranking(config)[0]
     shown = halideflow("show", config, best["id"]).stdout
-    for part in ("own window", "window of equilibrium", "mAh/g", "guards", "decomposes to"):
+    for part in ("own window", "window of equilibrium", "mAh/g", "guards", "is formed from"):
         assert part in shown
     out = tmp_path / "out"
     assert halideflow("export", config, "--out", out, "--format", "profile").returncode == 0

@@ -171,11 +171,11 @@ def test_sodium_electrolytes_against_published_windows(
 ):
     if energy_eV_per_atom is None:
         stability = assess_alone(formula)
-    else:  # UCl3 type, relaxed with CHGNet: 3 to 4 meV/atom above the hull
+    else:  # UCl3 type, relaxed with CHGNet: 3 meV/atom above the hull, 13 with a model of Na3SmCl6
         stability = assess_stability(
             Composition(formula), energy_eV_per_atom, CHGNET.convention, CHGNET, "Na"
         )
-        assert stability.e_hull_eV_per_atom < 0.005
+        assert stability.e_hull_eV_per_atom < 0.015
         assert stability.window_of == "equilibrium"
     assert stability.reduction_limit_V == pytest.approx(reduction_V, abs=0.2)
     if oxidation_V is not None:
