@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from workflows.read_model import CampaignResults
 
-# Below this nothing changed but rounding.
-SAME_ENERGY_EV_PER_ATOM = 1e-6
-SAME_POTENTIAL_V = 1e-4
+# What tables show: below this nothing is seen to change.
+SAME_ENERGY_EV_PER_ATOM = 5e-5
+SAME_POTENTIAL_V = 5e-3
 
 
 @dataclass(frozen=True)
