@@ -11,7 +11,7 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
 from screening.stability.documents import Guard
-from screening.stability.enthalpies import measured_halides
+from screening.stability.enthalpies import HALOGENS, measured_halides
 from screening.stability.hull import Hull
 from screening.stability.references import ReferencePhases
 
@@ -19,10 +19,7 @@ SUSPICIOUS_DEPTH_EV_PER_ATOM = 0.050
 # Engines are within 0.15 eV of experiment for alkali halides. A metal that is not the lowest phase
 # of its element, a missing correction (0.61 eV a chlorine) or another functional is further off.
 MAX_ALKALI_HALIDE_ERROR_EV = 0.35
-HALOGENS = ("F", "Cl", "Br", "I")
-ANIONS = frozenset(
-    Element(symbol) for symbol in ("F", "Cl", "Br", "I", "O", "S", "Se", "Te", "N", "H")
-)
+ANIONS = frozenset(Element(symbol) for symbol in (*HALOGENS, "O", "S", "Se", "Te", "N", "H"))
 
 
 def check_guards(
@@ -97,9 +94,12 @@ def _formation_energy_eV(hull: Hull, formula: str) -> float:
 
 
 def _reference_space(composition: Composition, references: ReferencePhases) -> Guard:
-    """Each cation needs a competing compound with an anion of the candidate."""
+    """Each cation needs a competing compound with an anion of the candidate.
+
+    Without a usual anion, as in Na3P, the most electronegative element is taken for one.
+    """
     elements = set(composition.elements)
-    anions = elements & ANIONS
+    anions = elements & ANIONS or {max(elements, key=lambda element: element.X)}
     compounds = [set(p.composition) for p in references.phases if len(p.composition) > 1]
     bare = sorted(
         cation.symbol
@@ -110,7 +110,7 @@ def _reference_space(composition: Composition, references: ReferencePhases) -> G
     if bare:
         message = (
             f"no reference compound of {', '.join(bare)} with "
-            f"{', '.join(sorted(anion.symbol for anion in anions)) or 'an anion'} alone: the "
+            f"{', '.join(sorted(anion.symbol for anion in anions))} alone: the "
             "window misses its main competitors"
         )
     return Guard(name="reference_space", passed=not bare, message=message)

@@ -44,7 +44,9 @@ def without(chosen):
     return CHGNET.model_copy(update={"phases": tuple(p for p in CHGNET.phases if not chosen(p))})
 
 
-@pytest.mark.parametrize(("name", "ion"), [("KTaCl6", "K"), ("NaTaCl6", "Na"), ("Na3PS4", "Na")])
+@pytest.mark.parametrize(
+    ("name", "ion"), [("KTaCl6", "K"), ("NaTaCl6", "Na"), ("Na3PS4", "Na"), ("Na3P", "Na")]
+)
 def test_all_guards_pass_on_sound_references(name, ion):
     guards, stability = guards_of(name, ion)
     assert tuple(guards) == NAMES
