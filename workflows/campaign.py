@@ -109,11 +109,10 @@ def _behind_the_config(config: CampaignConfig) -> dict[str, Any]:
 def formula_flow(
     candidates: Sequence[Candidate], config: CampaignConfig
 ) -> tuple[Flow, list[CandidateOutputs]]:
-    """All stages of all candidates of one formula and mobile ion, whatever their hosts."""
+    """All stages of all candidates of one formula, whatever their hosts and mobile ions."""
     relax_maker = RelaxMaker(config.engine, config.relax)
-    ion = candidates[0].mobile_ion
     relaxed = [
-        relax_maker.make(candidate.structure, ion, _labels(candidate, config))
+        relax_maker.make(candidate.structure, candidate.mobile_ion, _labels(candidate, config))
         for candidate in candidates
     ]
     jobs: list[Job] = []
@@ -194,9 +193,9 @@ def enumerate_campaign(config: CampaignConfig, structures: dict[str, Structure])
     if not enumeration.candidates:
         reasons = "; ".join(f"{entry.formula}: {entry.reason}" for entry in enumeration.left_out)
         raise InvalidInput(f"no candidate is left to screen ({reasons})")
-    formulas: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    formulas: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in enumeration.candidates:
-        formulas[candidate.formula, candidate.mobile_ion].append(candidate)
+        formulas[candidate.formula].append(candidate)
     made = [formula_flow(candidates, config) for candidates in formulas.values()]
     return Response(
         output=EnumerationDocument(

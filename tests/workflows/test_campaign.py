@@ -380,3 +380,21 @@ def test_one_structure_for_two_mobile_ions_keeps_each_ion(tmp_path):
     ]
     asked = {job.metadata["mobile_ion"]: job.function_args[1] for job in relaxations}
     assert asked == {"K": "K", "Na": "Na"}
+
+
+def test_polymorphs_compete_whichever_of_their_ions_is_mobile(tmp_path):
+    cells = {
+        ion: Structure(
+            Lattice.cubic(side_A), ["K", "Na", "Cl", "Cl"], [[0] * 3, [0.5] * 3, *between]
+        )
+        for ion, side_A, between in (
+            ("K", 7, ([0.5, 0, 0], [0, 0.5, 0.5])),
+            ("Na", 8, ([0.5, 0, 0.5], [0, 0.5, 0])),
+        )
+    }
+    structures = {f"mixed-{ion}": (ion, cell) for ion, cell in cells.items()}
+    jobs = jobs_of(write_campaign(tmp_path, structures, temperatures=()))
+    (polymorph,) = jobs["polymorph"]
+    assert set(polymorph.input_uuids) == {job.uuid for job in jobs["relax"]}
+    assert {job.metadata["mobile_ion"] for job in jobs["relax"]} == {"K", "Na"}
+    assert all(polymorph.uuid in job.input_uuids for job in jobs["stability"])
