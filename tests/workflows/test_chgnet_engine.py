@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import warnings
 
 import numpy as np
 import pytest
+import scipy.linalg
 from campaigns import rock_salt
 from chgnet.model.dynamics import CHGNetCalculator
 from pymatgen.core import Lattice, Structure
@@ -53,6 +55,21 @@ def test_relaxed_lattice_constants(cation, anion, literature_A):
     assert relaxed.volume_change_percent == pytest.approx(
         100 * (relaxed.structure.volume / start.volume - 1)
     )
+
+
+def test_rounding_in_the_logarithm_of_a_cell_is_no_warning(monkeypatch):
+    """SciPy says so at every step of some large cells: hundreds of lines about 1e-13."""
+    calls = []
+
+    def outspoken(matrix):
+        calls.append(matrix)
+        warnings.warn("logm result may be inaccurate, approximate err = 2.3e-13", RuntimeWarning, 2)
+        return logm(matrix)
+
+    logm = scipy.linalg.logm
+    monkeypatch.setattr(scipy.linalg, "logm", outspoken)
+    ENGINE.relax(rattled(KCL), RelaxSettings())  # pytest makes an error of any warning
+    assert calls
 
 
 def test_relaxation_is_the_same_each_time():

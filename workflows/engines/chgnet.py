@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import io
 import math
+import warnings
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -81,13 +82,16 @@ class ChgnetEngine:
         )
         calculator = _guarded_calculator(self._network, task="efs")
         maker._calculator = calculator  # the Maker would load the weights anew each time
-        result = maker.run_ase(structure)
+        with warnings.catch_warnings():
+            # of the cell's deformation, by some 1e-13, at every step of a cell that grows far
+            warnings.filterwarnings("ignore", "logm result may be inaccurate", RuntimeWarning)
+            result = maker.run_ase(structure)
         max_force = max(math.hypot(*force) for force in calculator.results["forces"])
         if not result.converged:
             raise NotConverged(
                 f"largest force {max_force:.3g} eV/Å after {settings.max_steps} steps, needed "
-                f"{settings.max_force_eV_per_A:g}, of the cell as of the atoms; raise relax.max_steps or "
-                "relax.max_force_eV_per_A, or look at the structure"
+                f"{settings.max_force_eV_per_A:g}, of the cell as of the atoms; raise "
+                "relax.max_steps or relax.max_force_eV_per_A, or look at the structure"
             )
         relaxed = result.final_mol_or_struct
         return Relaxation(
