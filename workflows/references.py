@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from screening.documents import EnergyConvention
-from screening.errors import EngineFailure, MixedConventions
+from screening.errors import EngineFailure, InvalidInput, MixedConventions
 from screening.stability.caveats import compound_caveats, element_caveats
 from screening.stability.references import (
     ENERGY_DECIMALS,
@@ -190,6 +190,16 @@ def _snapshot(
     if before is not None and before.sha256 == snapshot.sha256:
         return snapshot.model_copy(update={"date": before.date})
     return snapshot
+
+
+def require_folder_of(out: Path) -> None:
+    """Before anything is computed for it.
+
+    Raises:
+        InvalidInput: there is no folder to write `out` in.
+    """
+    if not out.absolute().parent.is_dir():
+        raise InvalidInput(f"--out {out}: no folder {out.absolute().parent}; make it first")
 
 
 def write_snapshot(out: Path, references: ReferencePhases) -> None:

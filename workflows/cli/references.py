@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="references",
-    help="Reference phases that candidates compete with: list, show, fetch, build, check.",
+    help="Reference phases that candidates compete with: list, show, build, vasp, fetch, check.",
     cls=Commands,
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 _LINE_EVERY_S = 15.0
-_SHOWN_ELEMENTS = 12
+_SHOWN_ELEMENTS = 5
 
 Out = Annotated[
     Path, typer.Option(metavar="FILE", help="The snapshot's file; what it holds is reused.")
@@ -143,11 +143,17 @@ def build(
     from workflows.config_file import load_campaign
     from workflows.reference_relaxations import shipped_compounds
     from workflows.references import build as build_snapshot
+    from workflows.references import require_folder_of
 
     settings = load_campaign(campaign).engine if campaign else EngineSettings()
     wanted = None if elements is None else _elements(elements)
+    require_folder_of(out)
     compounds = shipped_compounds(wanted)
     console = Console(stderr=True)
+    told = (
+        f"{out}: {len(compounds)} phases with {settings.name} {settings.model}, {workers} at a time"
+    )
+    console.print(told, highlight=False, markup=False, soft_wrap=True)
     try:
         with _Progress(console, "relaxing") as progress:
             built = build_snapshot(compounds, settings, out, workers, progress.relaxed)
@@ -175,9 +181,10 @@ def vasp(
     """
     from rich.console import Console
 
-    from workflows.references import write_snapshot
+    from workflows.references import require_folder_of, write_snapshot
     from workflows.vasp_references import read_runs
 
+    require_folder_of(out)
     console = Console(stderr=True)
     with _Progress(console, "reading") as progress:
         runs = read_runs(folder, progress)
@@ -295,15 +302,13 @@ def _summary_table(rows: Iterable[dict[str, Any]]) -> Table:
         table.add_column(heading, overflow="fold")
     for row in rows:
         symbols = row["elements"]
-        many = f" and {len(symbols) - _SHOWN_ELEMENTS} more"
-        convention = row["convention"]
         table.add_row(
             row["name"],
             row["sha256"][:12],
             row["date"],
-            f"{convention['potential']}, {convention['functional']}",
+            row["convention"]["potential"],
             str(row["n_phases"]),
-            " ".join(symbols[:_SHOWN_ELEMENTS]) + many * (len(symbols) > _SHOWN_ELEMENTS),
+            " ".join(symbols) if len(symbols) <= _SHOWN_ELEMENTS else str(len(symbols)),
         )
     return table
 
@@ -315,6 +320,8 @@ def _print_snapshot(console: Console, document: dict[str, Any]) -> None:
     from workflows.cli.tables import number
 
     console.print(_summary_table([document]))
+    if len(document["elements"]) > _SHOWN_ELEMENTS:
+        console.print(f"elements: {' '.join(document['elements'])}", highlight=False)
     table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("phase")
     for heading in ("energy\neV/at", "formation\neV/at", "E_hull\nmeV/at"):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from screening.stability.enthalpies import HalideError, LimitError
 
 DEFAULT_SNAPSHOT = "chgnet-0.3.0"
+_SHORT = {"oxidation": "oxid.", "reduction": "red."}
 
 
 def check(
@@ -142,9 +143,10 @@ def _print(document: dict[str, Any]) -> None:
 
 
 def _halide_table(rows: list[dict[str, Any]]) -> Any:
-    table = _table("halide", "measured\nkJ/mol", "±", "engine\nkJ/mol", "error\nmeV/at")
-    for name in ("error\neV/f.u.", "limit", "measured\nV", "engine\nV", "error\nV"):
-        table.add_column(name, justify="left" if name == "limit" else "right")
+    table = _table("halide", "exper.\nkJ/mol", "±", "engine\nkJ/mol", "error\nmeV/at")
+    table.add_column("limit\nagainst", no_wrap=True)
+    for name in ("exper.\nV", "engine\nV", "error\nV"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         limit = row["limit"]
         table.add_row(
@@ -153,8 +155,7 @@ def _halide_table(rows: list[dict[str, Any]]) -> Any:
             f"{row['uncertainty_kJ_mol']:.1f}",
             f"{row['engine_kJ_mol']:.1f}",
             f"{1000 * row['error_eV_per_atom']:+.0f}",
-            f"{row['error_eV_per_formula']:+.2f}",
-            f"{limit['limit']} vs {limit['against']}" if limit else "–",
+            f"{_SHORT[limit['limit']]} {limit['against']}" if limit else "–",
             *(f"{limit[key]:.2f}" if limit else "–" for key in ("measured_V", "engine_V")),
             f"{limit['error_V']:+.2f}" if limit else "–",
         )
@@ -162,9 +163,9 @@ def _halide_table(rows: list[dict[str, Any]]) -> Any:
 
 
 def _summary_table(rows: list[dict[str, Any]]) -> Any:
-    table = _table("kind", "n", "MAE\nmeV/at", "bias\nmeV/at", "MAE\neV/f.u.", "bias\neV/f.u.")
-    table.add_column("limits: MAE\nV", justify="right")
-    table.add_column("bias\nV", justify="right")
+    table = _table("kind", "n", "MAE\nmeV/at", "bias\n", "MAE\neV/f.u.", "bias\n")
+    table.add_column("limit:\nMAE, V", justify="right", no_wrap=True)
+    table.add_column("bias\n", justify="right", no_wrap=True)
     for row in rows:
         mae_V, bias_V = row["mae_limit_V"], row["bias_limit_V"]
         table.add_row(
@@ -187,5 +188,5 @@ def _table(first: str, *others: str) -> Any:
     table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column(first, no_wrap=True)
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -36,6 +36,9 @@ def test_the_list_names_shipped_and_given_snapshots(halideflow, tmp_path):
     table = halideflow("list", mine).stdout
     assert "chgnet-0.3.0" in table
     assert SHIPPED.sha256[:12] in table
+    n_elements = len({symbol for phase in SHIPPED.phases for symbol in phase.elements})
+    (row,) = (line.split() for line in table.splitlines() if "chgnet-" in line)
+    assert row[-2:] == [str(len(SHIPPED.phases)), str(n_elements)]
 
 
 def test_show_places_each_phase_among_its_elements(halideflow, tmp_path):
@@ -81,6 +84,8 @@ def test_bad_input_is_one_message(halideflow, tmp_path):
         (("build", "--elements", "K,,Cl", "--out", tmp_path / "x.json"), "found ''"),
         (("build", "--elements", "He", "--out", tmp_path / "x.json"), "none of 0 phases"),
         (("vasp", tmp_path, "--out", tmp_path / "x.json"), "no vasprun.xml"),
+        (("vasp", tmp_path, "--out", tmp_path / "no/x.json"), "make it first"),
+        (("build", "--elements", "K", "--out", tmp_path / "no/x.json"), "make it first"),
         (("vasp", tmp_path / "no", "--out", tmp_path / "x.json"), "is not a directory"),
     ]:
         result = halideflow(*arguments)

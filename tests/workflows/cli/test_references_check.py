@@ -12,8 +12,8 @@ app = typer.Typer()
 app.command()(check)
 
 
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, [*arguments], env={"COLUMNS": "120"})
+def run(*arguments: str, columns: int = 120) -> str:
+    result = CliRunner().invoke(app, [*arguments], env={"COLUMNS": str(columns)})
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
@@ -59,7 +59,13 @@ def test_the_table_names_kinds_and_the_error_model():
     assert "Error model per halide ion" in text
     (row,) = (line for line in text.splitlines() if line.split()[:1] == ["TaCl5"])
     assert "-859.0" in row
-    assert "reduction vs Na" in row
+    assert "red. Na" in row
+
+
+def test_tables_fit_a_narrow_terminal_uncut():
+    text = run("chgnet-0.3.0", columns=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
 
 
 def test_a_snapshot_without_measured_halides_is_refused(tmp_path):
