@@ -294,7 +294,7 @@ def _equation(terms: list[tuple[str, float]]) -> str:
             break
     left, right = (
         " + ".join(
-            label if abs(n) == 1 else f"{abs(n):.4g} {label}"
+            label if (amount := f"{abs(n):.4g}") == "1" else f"{amount} {label}"
             for (label, _), n in zip(terms, amounts, strict=True)
             if n * sign > 0
         )

@@ -529,3 +529,12 @@ def test_kinks_bend():
         for a, b in pairwise(found.kinks)
     ]
     assert (np.diff(slopes) > 1e-6).all()
+
+
+def test_a_coefficient_of_one_is_not_written():
+    """Rounding in the amounts left `1 K4MnCl6` where integers did not fit."""
+    candidate = snapshot_reactant("KTaCl6", COMPLETE, "K")
+    found = interfaces(candidate, COMPLETE, "K", ["K0.45MnO2"]).computed
+    reactions = [kink.reaction for i in found for kink in i.kinks if i.potential_V]
+    assert any("0.075 K9Mn20O40" in reaction for reaction in reactions)
+    assert not any({"1"} & set(reaction.split()) for reaction in reactions)
