@@ -223,16 +223,17 @@ def write_relaxed(report: WindowReport, path: Path) -> None:
 
 
 def _used(references: ReferencePhases, snapshot: str, question: Question) -> UsedReferences:
-    from screening.stability.overview import missing_phases
+    from screening.stability.overview import missing_competitors
 
-    symbols = [element.symbol for element in question.structure.composition]
+    composition = question.structure.composition
+    symbols = [element.symbol for element in composition]
     return UsedReferences(
         name=snapshot,
         source=references.source,
         date=references.date,
         sha256=references.sha256,
         n_phases=len(references.for_system(symbols)),
-        missing_phases=missing_phases(references, symbols),
+        missing_phases=missing_competitors(references, composition),
     )
 
 

@@ -54,15 +54,20 @@ def missing_phases(references: ReferencePhases, elements: Iterable[str]) -> dict
         elements: symbols; only compounds of these and nothing else are looked for.
 
     Returns:
-        Formula as chemists write it -> where it is described.
+        Reduced formula -> where it is described.
     """
-    system = frozenset(elements)
-    held = {phase.formula for phase in references.phases if phase.elements <= system}
-    return {
-        formula: source
-        for formula, source in known_phases(system).items()
-        if Composition(formula).reduced_formula not in held
-    }
+    held = {phase.formula for phase in references.phases}
+    return {f: source for f, source in known_phases(elements).items() if f not in held}
+
+
+def missing_competitors(references: ReferencePhases, candidate: Composition) -> dict[str, str]:
+    """Of the compounds that a snapshot lacks, those that a candidate of it competes with.
+
+    The candidate may be known itself; it is no competitor of its own.
+    """
+    missing = missing_phases(references, (element.symbol for element in candidate))
+    missing.pop(candidate.reduced_formula, None)
+    return missing
 
 
 def _hull(references: ReferencePhases, elements: frozenset[str]) -> Hull | None:

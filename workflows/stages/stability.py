@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import orjson
 from jobflow import Job, Maker, OutputReference, job
@@ -18,6 +19,9 @@ from screening.stability.references import ReferencePhases
 from workflows.config import StabilitySettings
 from workflows.fingerprint import identify
 from workflows.stages.boundary import answer
+
+if TYPE_CHECKING:
+    from pymatgen.core.composition import Composition
 
 VERSION = 3
 
@@ -108,7 +112,6 @@ def stability(
             raise InvalidInput(
                 f"{settings.references} has changed since this run began; run the campaign again"
             )
-        system = references.system(symbols)
         assessed = assess_stability(
             composition,
             relaxation.energy_eV_per_atom,
@@ -119,17 +122,17 @@ def stability(
             raw_halide_energies=settings.raw_halide_energies,
         )
         met, caveats = _interfaces(relaxation, references, mobile_ion, settings)
-        caveats = (*assessed.caveats, *_missing(system, symbols), *caveats)
+        caveats = (*assessed.caveats, *_missing(references, composition), *caveats)
         return assessed.model_copy(update={"interfaces": met, "caveats": caveats})
 
     return answer(StabilityDocument, compute)
 
 
-def _missing(references: ReferencePhases, elements: Iterable[str]) -> Iterator[str]:
-    """Compounds of a chemical system that are known and not among its phases."""
-    from screening.stability.overview import missing_phases
+def _missing(references: ReferencePhases, composition: Composition) -> Iterator[str]:
+    """Competitors that are known and not among the phases."""
+    from screening.stability.overview import missing_competitors
 
-    if missing := missing_phases(references, elements):
+    if missing := missing_competitors(references, composition):
         yield (
             f"known compounds that the reference phases lack: {', '.join(missing)}; with them the "
             "window may be narrower"
