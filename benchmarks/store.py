@@ -231,7 +231,7 @@ def write_large_campaign(folder: ResultsFolder, config: CampaignConfig) -> None:
     )
     stabilities = [
         assess_stability(Composition("KTaCl6"), energy_eV_per_atom, CHGNET.convention, CHGNET, "K")
-        for energy_eV_per_atom in np.linspace(-5.05, -4.95, N_STABILITIES)
+        for energy_eV_per_atom in np.linspace(-5.04, -4.95, N_STABILITIES)
     ]
     documents: list[dict[str, Any]] = []
     records: list[JobRecord] = []
