@@ -56,6 +56,14 @@ class EnergyConvention(Document):
     potential: str
     weights_sha256: str | None = None
 
+    def differences_from(self, other: EnergyConvention) -> str:
+        """Each field that differs, with both values; empty if none does."""
+        return "; ".join(
+            f"{field}: {ours!r} against {theirs!r}"
+            for field, ours in self
+            if ours != (theirs := getattr(other, field))
+        )
+
 
 # Numbers of configurations outgrow 64 bits, and with them JSON's parsers: then they become text.
 Count = Annotated[int, PlainSerializer(lambda n: n if n < 2**53 else str(n), return_type=int | str)]

@@ -180,15 +180,11 @@ def _lowest_of_composition_eV(hull: Hull, composition: Composition) -> float | N
 
 
 def _require_same_convention(candidate: EnergyConvention, references: EnergyConvention) -> None:
-    differing = [
-        f"{field}: {ours!r} against {theirs!r}"
-        for field, ours in candidate
-        if ours != (theirs := getattr(references, field))
-    ]
+    differing = candidate.differences_from(references)
     if differing:
         raise MixedConventions(
             f"the candidate's energy is of {candidate.potential}, the reference phases' of "
-            f"{references.potential}, and the two differ in {'; '.join(differing)}; use reference "
+            f"{references.potential}, and the two differ in {differing}; use reference "
             "phases computed with the campaign's engine"
         )
 

@@ -330,12 +330,7 @@ def _require_usable(
     potential_V: float | None,
 ) -> None:
     for reactant in (candidate, partner):
-        if reactant.convention != references.convention:
-            differing = "; ".join(
-                f"{field}: {ours!r} against {theirs!r}"
-                for field, ours in reactant.convention
-                if ours != (theirs := getattr(references.convention, field))
-            )
+        if differing := reactant.convention.differences_from(references.convention):
             raise MixedConventions(
                 f"the energy of {reactant.name} and the reference phases differ in {differing}; "
                 "use reference phases computed with the campaign's engine"

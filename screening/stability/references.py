@@ -296,12 +296,7 @@ def _require_alike(
     first_origin: str, first: ReferencePhases, origin: str, other: ReferencePhases
 ) -> None:
     """Refuse to merge energies that cannot be compared."""
-    if first.convention != other.convention:
-        differing = ", ".join(
-            f"{field}: {ours!r} against {theirs!r}"
-            for field, ours in first.convention
-            if ours != (theirs := getattr(other.convention, field))
-        )
+    if differing := first.convention.differences_from(other.convention):
         raise MixedConventions(
             f"{first_origin} and {origin} are of different energy conventions ({differing}); "
             "their energies cannot be compared: keep them in different folders"
