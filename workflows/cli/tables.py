@@ -86,14 +86,15 @@ def number(value: float | None, form: str) -> str:
 
 
 def window(row: RankedCandidate, one_line: bool = True) -> str:
-    """Both limits of the window, and half the 68 % interval of its width."""
+    """Both limits of the window, and the 68 % interval of its width."""
     if row.reduction_limit_V is None or row.oxidation_limit_V is None:
         return UNKNOWN
     star = "*" if row.window_of == "equilibrium" else ""
     text = f"{row.reduction_limit_V:.2f}–{row.oxidation_limit_V:.2f}{star}"
     if row.window_68_V:
         low_V, high_V = row.window_68_V
-        text += f" ±{(high_V - low_V) / 2:.2f}" if one_line else f"\n±{(high_V - low_V) / 2:.2f}"
+        separator = " " if one_line else "\n"
+        text += f"{separator}({low_V:.1f}…{high_V:.1f})"
     return text
 
 
@@ -147,7 +148,7 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
     if any(row.window_of == "equilibrium" for row in rows):
         notes.append("* metastable: the window is that of the phases it decomposes into")
     if any(row.window_68_V for row in rows):
-        notes.append("± half the 68 % interval of the width, from the engine's error on energies")
+        notes.append("(…) 68 % interval of the width in V, from the engine's error on energies")
     if any(row.suspect for row in rows):
         notes.append(
             "? suspect, therefore without a rank: a guard failed; `halideflow show` says which"

@@ -63,12 +63,12 @@ def test_values_bounds_and_marks():
 def test_the_interval_of_a_window_and_a_suspect_candidate_are_marked():
     rows = [row(window_68_V=(2.31, 2.71)), row(rank=None, id="odd", suspect=True)]
     text = printed(rows, 80)
-    assert "±0.20" in text
+    assert "(2.3…2.7)" in text
     assert "odd ?" in text
     assert max(map(len, text.splitlines())) <= 80
-    assert "2.34–4.85* ±0.20" in printed(rows, 140)
+    assert "2.34–4.85* (2.3…2.7)" in printed(rows, 140)
     notes = ranking_notes(rows)
-    assert "± half the 68 % interval" in notes
+    assert "(…) 68 % interval" in notes
     assert "? suspect" in notes
 
 
