@@ -49,7 +49,6 @@ class Electrode:
         state: how much of that it holds.
         potential_V: a typical potential of this state, against the metal of the mobile ion.
         source: of the potential.
-        structure: an ordered cell of the same composition, not relaxed.
     """
 
     name: str
@@ -59,7 +58,11 @@ class Electrode:
     state: str
     potential_V: float
     source: str
-    structure: Structure
+
+    @functools.cached_property
+    def structure(self) -> Structure:
+        """An ordered cell of the same composition, not relaxed; a second's reading of files."""
+        return reference_structure(self.phase)
 
 
 def electrode_names(mobile_ion: str | None = None) -> list[str]:
@@ -80,8 +83,7 @@ def load_electrode(name: str) -> Electrode:
         raise InvalidInput(
             f'no electrode "{name}"; the nearest is {nearest}, all are {", ".join(entries)}'
         )
-    fields = entry.model_dump()
-    return Electrode(**fields, structure=reference_structure(entry.phase))
+    return Electrode(**entry.model_dump())
 
 
 @functools.cache

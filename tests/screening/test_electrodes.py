@@ -104,6 +104,16 @@ def test_ordered_cells_have_the_space_groups_of_the_measured_orders():
     assert groups == {"Li0.5CoO2": "P2/m", "Na3V2(PO4)3": "C2/c"}
 
 
+def test_what_an_electrode_is_needs_no_structure(monkeypatch):
+    """Reading all structures takes a second, and interfaces take energies from a snapshot."""
+
+    def unwanted(name):
+        raise AssertionError(name)
+
+    monkeypatch.setattr("screening.prototypes.electrodes.reference_structure", unwanted)
+    assert load_electrode("NaCrO2").potential_V > 0
+
+
 def test_other_spellings_find_the_electrode():
     assert load_electrode("CoLiO2").name == "LiCoO2"
     assert load_electrode("Na3V2P3O12").name == "Na3V2(PO4)3"
