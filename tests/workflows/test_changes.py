@@ -105,6 +105,13 @@ def test_a_run_that_changes_nothing_shows_no_difference(campaign):
     assert json.loads(halideflow("rank", config, "--changes", "--json").stdout)
 
 
+def test_a_config_without_published_windows_has_none_to_compare(campaign):
+    config, *_ = campaign
+    result = halideflow("rank", config, "--published")
+    assert result.returncode == 2
+    assert "names no published windows" in result.stderr
+
+
 def test_a_pinned_snapshot_refuses_another(campaign):
     config, first, _, _, before, after = campaign
     assert f'references_sha256: "{before.sha256[:16]}"' in first.stderr

@@ -87,6 +87,11 @@ def rank(
             replaced = snapshot_changes(results)
             document, sections = map(asdict, replaced), changes_sections(replaced)
         else:
+            if not results.config.published:
+                raise InvalidInput(
+                    f"{results.name}: its config names no published windows; list them under "
+                    "`published:`, as configs/papers/windows.yaml does"
+                )
             compared = compare_published(results.config, results.ranking())
             document, sections = map(asdict, compared), published_sections(compared)
         if as_json:
