@@ -76,7 +76,7 @@ def _metal_reference(hull: Hull, metal: str, raw_halide_energies: bool) -> Guard
         message = f"no halide of {metal} in this system to compare with experiment"
     else:
         found = ", ".join(f"{formula} {error:+.2f}" for formula, error in errors_eV.items())
-        message = f"formation energy minus measured enthalpy in eV: {found}"
+        message = f"formation energy minus measured enthalpy, eV per formula unit: {found}"
     if not passed:
         message += (
             f"; more than {MAX_ALKALI_HALIDE_ERROR_EV}: the reference of {metal} is not its lowest "
