@@ -165,6 +165,8 @@ class JobTable:
     def claim(self, records: Iterable[JobRecord], run: int) -> list[JobRow]:
         """Make jobs part of `run`: new ones are inserted, known ones keep what came of them.
 
+        Those that are not done are specified anew: what does not decide a result, such as the path
+        of a file, may be another now.
         A known job found running belongs to a process that died: it waits again.
         """
         records = list(records)
@@ -282,8 +284,10 @@ class JobTable:
 
     def _insert(self, records: Iterable[JobRecord]) -> None:
         self._connection.executemany(
-            "insert or ignore into jobs (uuid, idx, name, stage, candidate, parents, on_missing, "
-            "spec, run, state) values (?, ?, ?, ?, ?, ?, ?, ?, 0, 'waiting')",
+            "insert into jobs (uuid, idx, name, stage, candidate, parents, on_missing, "
+            "spec, run, state) values (?, ?, ?, ?, ?, ?, ?, ?, 0, 'waiting') "
+            "on conflict (uuid, idx) do update set spec = excluded.spec "
+            "where state in ('waiting', 'running', 'failed')",
             (
                 (
                     *record.key,
