@@ -227,15 +227,14 @@ def _print(name: str, found: dict[_Candidate, Interfaces], detailed: bool) -> No
 
 
 def _table(name: str, found: dict[_Candidate, Interfaces], reactions: bool) -> RenderableType:
-    """One line a pair, its potentials below each other."""
+    """Each candidate with its partners below it, one line a pair, potentials below each other."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from workflows.cli.tables import UNKNOWN
 
     table = Table(title=name, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("candidate", no_wrap=True)
-    table.add_column("with", no_wrap=True)
+    table.add_column("candidate\n  with", no_wrap=True)
     table.add_column("closed", justify="right", no_wrap=True)
     table.add_column("open", justify="right", no_wrap=True)
     table.add_column("worst reaction, closed" if reactions else "products, closed")
@@ -243,19 +242,16 @@ def _table(name: str, found: dict[_Candidate, Interfaces], reactions: bool) -> R
         pairs: dict[str, list[Interface]] = {}
         for interface in answer.computed:
             pairs.setdefault(interface.partner, []).append(interface)
-        first = candidate.id
+        table.add_row(candidate.id, style="bold")
         for partner, (closed, *opened) in pairs.items():
             table.add_row(
-                first,
-                partner,
+                f"  {partner}",
                 _energies(closed),
                 "\n".join(f"{i.potential_V:.2f} V: {_energies(i)}" for i in opened) or UNKNOWN,
                 closed.reaction if reactions else " + ".join(closed.products),
             )
-            first = ""
         for partner in answer.left_out:
-            table.add_row(first, partner, UNKNOWN, UNKNOWN, "left out, see below", style="dim")
-            first = ""
+            table.add_row(f"  {partner}", UNKNOWN, UNKNOWN, "left out, see below", style="dim")
         table.add_section()
     return table
 

@@ -75,8 +75,8 @@ def test_electrodes_without_energy_are_a_note_and_no_number(campaign):
     result = asked(campaign, K, NA, "--electrode", "K0.45MnO2", columns=200)
     assert result.exit_code == 0
     lines = [line.split() for line in result.stdout.splitlines()]
-    (row,) = (line for line in lines if line[:2] == [K, "K0.45MnO2"])
-    assert row[2:4] == ["–", "–"]
+    rows = [line for line in lines if line[:1] == ["K0.45MnO2"]]
+    assert [row[1:3] for row in rows] == [["–", "–"]] * 2
     assert result.stdout.count("left out: K0.45MnO2: none of the") == 1
 
 
@@ -111,13 +111,23 @@ def test_the_table_has_a_line_a_pair_with_all_potentials(campaign):
     result = asked(campaign, "--electrode", "Na", "--potential", 1.5, "--potential", 3)
     assert result.exit_code == 0, result.stderr
     lines = [line.split() for line in result.stdout.splitlines()]
-    (first,) = (line for line in lines if line[:1] == [K])
-    assert first[1] == "Na"
-    assert float(first[2]) < -500
-    assert first[3:5] == ["1.50", "V:"]
-    assert first[-5:] == ["KCl", "+", "NaCl", "+", "Ta"]
+    below = lines[lines.index([K]) + 1]
+    assert below[0] == "Na"
+    assert float(below[1]) < -500
+    assert below[2:4] == ["1.50", "V:"]
+    assert below[-5:] == ["KCl", "+", "NaCl", "+", "Ta"]
     assert any(line[:2] == ["3.00", "V:"] for line in lines)
     assert "mutual" in result.stdout
+
+
+def test_no_number_is_cut_on_a_narrow_terminal(campaign):
+    longest = max(electrode_names(), key=len)
+    result = asked(campaign, "--electrode", longest, "--electrode", "Na", columns=80)
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "products, closed" in result.stdout
+    assert f"  {longest} " in result.stdout
+    assert "Ta" in result.stdout.split()
 
 
 def test_a_wide_terminal_has_room_for_the_reaction(campaign):
