@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 _LINE_EVERY_S = 15.0
 _SHOWN_ELEMENTS = 5
+_SHOWN_IN_FULL = 100  # phases; more take thousands of lines
 
 Out = Annotated[
     Path, typer.Option(metavar="FILE", help="The snapshot's file; what it holds is reused.")
@@ -316,6 +318,7 @@ def _summary_table(rows: Iterable[dict[str, Any]]) -> Table:
 def _print_snapshot(console: Console, document: dict[str, Any]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     from workflows.cli.tables import number
 
@@ -323,26 +326,37 @@ def _print_snapshot(console: Console, document: dict[str, Any]) -> None:
     if len(document["elements"]) > _SHOWN_ELEMENTS:
         console.print(f"elements: {' '.join(document['elements'])}", highlight=False)
     table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("phase")
+    table.add_column("phase", no_wrap=True)
     for heading in ("energy\neV/at", "formation\neV/at", "E_hull\nmeV/at"):
         table.add_column(heading, justify="right")
-    table.add_column("source and caveats", overflow="fold")
+    brief = len(document["phases"]) > _SHOWN_IN_FULL
+    table.add_column("source" if brief else "source and caveats", overflow="fold")
     for row in document["phases"]:
         e_hull = row["e_hull_eV_per_atom"]
+        notes = (f"caveat: {text}" for text in row["caveats"])
         table.add_row(
             row["name"],
             number(row["energy_eV_per_atom"], ".4f"),
             number(row["formation_energy_eV_per_atom"], ".4f"),
             number(None if e_hull is None else 1000 * e_hull, ".0f"),
-            "\n".join([row["source"], *(f"caveat: {text}" for text in row["caveats"])]),
+            Text(
+                shorten(row["source"], max(20, console.width - 52), placeholder="…")
+                if brief
+                else "\n".join([row["source"], *notes])
+            ),
         )
     console.print(table)
     for symbol, text in document["element_caveats"].items():
         console.print(f"{symbol}: {text}", highlight=False)
-    if missing := document["missing"]:
+    missing = document["missing"]
+    if brief:
+        told = f"{len(missing)} known compounds of these elements are missing. " if missing else ""
+        console.print(f"{told}--system K-Ta-Cl names them for one system, and sources in full")
+    elif missing:
         console.print("\nknown compounds of these elements that are missing:")
-        for formula, source in missing.items():
-            console.print(f"  {formula}: {source}", highlight=False, markup=False)
+        for source in dict.fromkeys(missing.values()):
+            named = ", ".join(formula for formula, its in missing.items() if its == source)
+            console.print(f"  {named}: {source}", highlight=False, markup=False)
 
 
 def _account(built: Built) -> dict[str, Any]:

@@ -15,7 +15,7 @@ SHIPPED = ReferencePhases.load("chgnet-0.3.0")
 def halideflow():
     """Runs `halideflow references` with the given arguments."""
     return lambda *arguments: CliRunner().invoke(
-        app, ["references", *(str(argument) for argument in arguments)]
+        app, ["references", *(str(argument) for argument in arguments)], env={"COLUMNS": "80"}
     )
 
 
@@ -128,3 +128,13 @@ def test_build_relaxes_once(halideflow, tmp_path):
     again = json.loads(halideflow(*arguments).stdout)
     assert (again["n_relaxed"], again["n_reused"]) == (0, 1)
     assert again["sha256"] == document["sha256"]
+
+
+def test_a_large_snapshot_is_shown_a_line_a_phase(halideflow):
+    lines = halideflow("show", "chgnet-0.3.0").stdout.splitlines()
+    assert len(SHIPPED.phases) < len(lines) < 1.2 * len(SHIPPED.phases)
+    assert max(map(len, lines)) <= 80
+    (row,) = (line.split() for line in lines if line.split()[:1] == ["TaCl5"])
+    (energy,) = (p.energy_eV_per_atom for p in SHIPPED.phases if p.name == "TaCl5")
+    assert row[1] == f"{energy:.4f}"
+    assert "--system K-Ta-Cl" in " ".join(lines)

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from screening.documents import Diffusivity, RankedCandidate, Rejection
 from screening.gates import Gates
+from workflows.cli.stability_sections import section
 from workflows.cli.tables import ranking_notes, ranking_table
 
 BOUND = Diffusivity(
@@ -98,3 +99,9 @@ def test_every_gate_reads_with_its_unit(gate):
     text = printed([row(rank=None, state="rejected", rejection=rejection)], 120)
     assert "rejected: " in text
     assert any(unit in text for unit in ("20 meV", "0.02 V", "0.02 %", "0.02 S/cm"))
+
+
+def test_a_title_in_brackets_is_no_markup():
+    console = Console(width=80, file=io.StringIO())
+    console.print(section("a [b].cif", {"steps": "1"}))
+    assert "a [b].cif" in console.file.getvalue()
