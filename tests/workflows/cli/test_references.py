@@ -134,7 +134,7 @@ def test_a_large_snapshot_is_shown_a_line_a_phase(halideflow):
     lines = halideflow("show", "chgnet-0.3.0").stdout.splitlines()
     assert len(SHIPPED.phases) < len(lines) < 1.2 * len(SHIPPED.phases)
     assert max(map(len, lines)) <= 80
-    (row,) = (line.split() for line in lines if line.split()[:1] == ["TaCl5"])
-    (energy,) = (p.energy_eV_per_atom for p in SHIPPED.phases if p.name == "TaCl5")
+    (row,) = (line.split() for line in lines if line.split()[:1] == ["KTaCl6"])
+    (energy,) = (p.energy_eV_per_atom for p in SHIPPED.phases if p.name == "KTaCl6")
     assert row[1] == f"{energy:.4f}"
     assert "--system K-Ta-Cl" in " ".join(lines)
