@@ -42,6 +42,8 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
     rows = list(rows)
     wide = width >= _WIDE
     conducting = any(row.conductivity_300K_S_cm is not None for row in rows)
+    long = any(row.rejection or len(row.diffusivity) > 1 for row in rows)
+    separator = "\n" if long and not wide else " "
     table = Table(title=title, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right")
     table.add_column("candidate", no_wrap=True)
@@ -57,7 +59,7 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
             number(row.rank, "d"),
             f"{row.id} ?" if row.suspect else row.id,
             number(_times(row.e_hull_eV_per_atom, 1000), ".0f"),
-            window(row, one_line=wide or len(row.diffusivity) < 2),
+            window(row, separator, wide),
             *([products(row)] if wide else []),
             _outcome(row),
             *([_short(row.conductivity_300K_S_cm)] if conducting else []),
@@ -85,15 +87,14 @@ def number(value: float | None, form: str) -> str:
     return UNKNOWN if value is None else format(value, form)
 
 
-def window(row: RankedCandidate, one_line: bool = True) -> str:
-    """Both limits of the window, and the 68 % interval of its width."""
+def window(row: RankedCandidate, separator: str = " ", of_rejected: bool = True) -> str:
+    """Both limits of the window, and the 68 % interval of its width, if wanted of rejected ones."""
     if row.reduction_limit_V is None or row.oxidation_limit_V is None:
         return UNKNOWN
     star = "*" if row.window_of == "equilibrium" else ""
     text = f"{row.reduction_limit_V:.2f}–{row.oxidation_limit_V:.2f}{star}"
-    if row.window_68_V:
+    if row.window_68_V and (of_rejected or row.rejection is None):
         low_V, high_V = row.window_68_V
-        separator = " " if one_line else "\n"
         text += f"{separator}({low_V:.1f}…{high_V:.1f})"
     return text
 

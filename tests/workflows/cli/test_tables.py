@@ -68,6 +68,10 @@ def test_the_interval_of_a_window_and_a_suspect_candidate_are_marked():
     assert "odd ?" in text
     assert max(map(len, text.splitlines())) <= 80
     assert "2.34–4.85* (2.3…2.7)" in printed(rows, 140)
+    rejection = Rejection(gate="min_window_V", value=0.2, threshold=1)
+    rejected = [row(window_68_V=(2.31, 2.71), state="rejected", rejection=rejection)]
+    assert "(2.3…2.7)" not in printed(rejected, 80)  # their reason needs the room
+    assert "(2.3…2.7)" in printed(rejected, 140)
     notes = ranking_notes(rows)
     assert "(…) 68 % interval" in notes
     assert "? suspect" in notes
