@@ -31,6 +31,7 @@ ASE_ELEMENTS = (
     *("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba", "Al", "In", "Sn", "Sb", "Bi"),
     *("Sc", "Y", "Ce", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu"),
     *("Ti", "Zr", "Hf", "V", "Nb", "Ta", "Cr", "Mo", "W", "Fe", "Co", "Ni", "Cu", "Zn", "Cd"),
+    *("Pt", "Pb"),
 )
 
 Cell = tuple[float, ...] | float

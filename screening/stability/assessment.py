@@ -123,8 +123,8 @@ def assess_stability(
             composition,
             energy_below_known_eV_per_atom=float(known.energies_at(amounts)) / n_atoms
             - energy_eV_per_atom,
-            hull=known,
             references=system,
+            snapshot=references,
             mobile_ion=mobile_ion,
             raw_halide_energies=raw_halide_energies,
         ),

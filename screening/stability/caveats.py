@@ -21,7 +21,14 @@ _ELEMENTS = {
     "Eu": _HIDDEN_VALENCE.format("Eu", ""),
     "Yb": _HIDDEN_VALENCE.format("Yb", ""),
 }
+_PERCHLORATE = (
+    "chlorine in {0} is treated as if it were bound as well as its oxygen: its formation energy is "
+    "2.1 eV per formula unit too negative against experiment"
+)
 _COMPOUNDS = {
+    "NaClO4": _PERCHLORATE.format("NaClO4"),
+    "KClO4": _PERCHLORATE.format("KClO4"),
+    "H2O": "the formation energy of ice is 0.9 eV per formula unit too negative against experiment",
     "TaCl5": "MP2020's anion correction overshoots for molecular TaCl5: its formation energy is "
     "1.9 eV per formula unit too negative against experiment",
     "P2S5": "MP2020's anion correction overshoots for molecular P4S10: its formation energy is "

@@ -11,8 +11,7 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
 from screening.stability.documents import Guard
-from screening.stability.enthalpies import HALOGENS, measured_halides
-from screening.stability.hull import Hull
+from screening.stability.enthalpies import HALOGENS, halide_errors
 from screening.stability.references import ReferencePhases
 
 SUSPICIOUS_DEPTH_EV_PER_ATOM = 0.050
@@ -26,8 +25,8 @@ def check_guards(
     composition: Composition,
     *,
     energy_below_known_eV_per_atom: float,
-    hull: Hull,
     references: ReferencePhases,
+    snapshot: ReferencePhases,
     mobile_ion: str,
     raw_halide_energies: bool,
 ) -> tuple[Guard, ...]:
@@ -36,14 +35,14 @@ def check_guards(
     Args:
         composition: of the candidate.
         energy_below_known_eV_per_atom: hull of all reference phases minus the candidate.
-        hull: of the reference phases.
         references: of the candidate's chemical system, in the candidate's convention.
+        snapshot: all reference phases.
         mobile_ion: symbol of the metal A.
         raw_halide_energies: whether the corrections of halide anions were taken out.
     """
     return (
         _conventions(references, raw_halide_energies),
-        _metal_reference(hull, mobile_ion, raw_halide_energies),
+        _metal_reference(composition, snapshot, mobile_ion, raw_halide_energies),
         _reference_space(composition, references),
         _depth(energy_below_known_eV_per_atom),
     )
@@ -61,21 +60,23 @@ def _conventions(references: ReferencePhases, raw_halide_energies: bool) -> Guar
     )
 
 
-def _metal_reference(hull: Hull, metal: str, raw_halide_energies: bool) -> Guard:
-    """The metal's zero is right if its halides have about the enthalpies that were measured."""
-    measured = {} if raw_halide_energies else measured_halides()
-    errors_eV = {
-        formula: _formation_energy_eV(hull, formula) - measured[formula].enthalpy_eV
-        for formula in (f"{metal}{halogen}" for halogen in HALOGENS)
-        if formula in hull.formulas and formula in measured
-    }
-    passed = all(abs(error) <= MAX_ALKALI_HALIDE_ERROR_EV for error in errors_eV.values())
+def _metal_reference(
+    composition: Composition, snapshot: ReferencePhases, metal: str, raw_halide_energies: bool
+) -> Guard:
+    """The metal's zero is right if its halides have about the enthalpies that were measured.
+
+    Those with a halogen of the candidate are looked at, if there are any.
+    """
+    halides = [error for error in halide_errors(snapshot) if error.halide.metal == metal]
+    own = [error for error in halides if error.halide.halogen in composition]
+    compared = [] if raw_halide_energies else own or halides
+    passed = all(abs(error.error_eV) <= MAX_ALKALI_HALIDE_ERROR_EV for error in compared)
     if raw_halide_energies:
         message = "raw halide energies are not compared with experiment"
-    elif not errors_eV:
-        message = f"no halide of {metal} in this system to compare with experiment"
+    elif not compared:
+        message = f"the snapshot holds no halide of {metal} to compare with experiment"
     else:
-        found = ", ".join(f"{formula} {error:+.2f}" for formula, error in errors_eV.items())
+        found = ", ".join(f"{error.halide.formula} {error.error_eV:+.2f}" for error in compared)
         message = f"formation energy minus measured enthalpy, eV per formula unit: {found}"
     if not passed:
         message += (
@@ -83,14 +84,6 @@ def _metal_reference(hull: Hull, metal: str, raw_halide_energies: bool) -> Guard
             "phase, a correction is missing or there twice, or functionals are mixed"
         )
     return Guard(name="metal_at_0_V", passed=passed, message=message)
-
-
-def _formation_energy_eV(hull: Hull, formula: str) -> float:
-    """Of the lowest polymorph, per formula unit."""
-    unit = hull.amounts(Composition(formula))
-    polymorphs = [known == formula for known in hull.formulas]
-    lowest_eV_per_atom = float(hull.energies_eV_per_atom[polymorphs].min())
-    return lowest_eV_per_atom * float(unit.sum()) - hull.energy_of_elements_eV(unit)
 
 
 def _reference_space(composition: Composition, references: ReferencePhases) -> Guard:

@@ -94,9 +94,10 @@ def limit_intervals(
     candidate = Composition(dict(zip(hull.elements, n, strict=True)))
     energies_eV = np.array([energy_eV, math.inf if polymorph_eV is None else polymorph_eV])
     value = _limits_V(hull, n, energies_eV, metal)
+    stable = energy_eV <= min(float(hull.energies_at(n)), energies_eV[1])
     sampled = np.array(
         [
-            _limits_V(perturbed, n, energies_eV - error_eV, metal)
+            _limits_V(perturbed, n, energies_eV - error_eV, metal, ranked=stable)
             for perturbed, error_eV in zip(
                 _perturbed(hull, model, n_samples, seed),
                 model.draw_eV(candidate, n_samples, seed),
@@ -149,7 +150,9 @@ def _perturbed(hull: Hull, model: ErrorModel, n_samples: int, seed: int) -> list
     return _PERTURBED[key]
 
 
-def _limits_V(hull: Hull, amounts: Floats, energies_eV: Floats, metal: str) -> Floats:
+def _limits_V(
+    hull: Hull, amounts: Floats, energies_eV: Floats, metal: str, *, ranked: bool = False
+) -> Floats:
     """Reduction, oxidation, width, then the same of the equilibrium: (6,).
 
     A polymorph below the hull of the other phases is the equilibrium at its composition, and its
@@ -160,12 +163,16 @@ def _limits_V(hull: Hull, amounts: Floats, energies_eV: Floats, metal: str) -> F
         amounts: (n_elements,).
         energies_eV: of the candidate and of its polymorph; infinite if there is none, (2,).
         metal: symbol.
+        ranked: where the candidate lies above the hull its limits are those of the equilibrium,
+            as in a ranking: a large formula unit a little above it has own limits that are absurd.
     """
     limits = window_limits(hull, [amounts, amounts], energies_eV, metal)
     reduction, oxidation = limits.reduction_V[0], limits.oxidation_V[0]
     onset, end = limits.equilibrium_reduction_V[0], limits.equilibrium_oxidation_V[0]
     if limits.e_above_hull_eV_per_atom[1] < 0:
         onset, end = limits.reduction_V[1], limits.oxidation_V[1]
+    if ranked and limits.e_above_hull_eV_per_atom[0] > 0:
+        reduction, oxidation = onset, end
     widths = max(0.0, oxidation - reduction), max(0.0, end - onset)
     return np.array([reduction, oxidation, widths[0], onset, end, widths[1]])
 

@@ -69,6 +69,13 @@ def test_a_halide_correction_that_is_missing_or_there_twice_is_found(shift_eV):
     assert stability.suspect
 
 
+def test_sulfides_are_judged_by_the_halides_of_their_metal():
+    guards, _ = guards_of("Na3PS4", "Na")
+    assert "NaCl +0.12" in guards["metal_at_0_V"].message
+    guards, stability = guards_of("Na3PS4", "Na", shifted({"Na"}, 0.5))
+    assert stability.suspect
+
+
 def test_raw_halide_energies_are_not_held_against_experiment():
     guards, stability = guards_of("KTaCl6", "K", raw_halide_energies=True)
     assert guards["metal_at_0_V"].passed
