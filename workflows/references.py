@@ -56,7 +56,8 @@ def build(
 ) -> Built:
     """Relax what `out` does not hold yet and write it.
 
-    Phases of `out` with elements that no compound here has are kept. The file is written once, at
+    Phases of `out` with elements that no compound here has are kept, as are those that somebody
+    added by hand, which name no starting structure. The file is written once, at
     the end; until then what was done is in the journal beside it.
 
     Args:
@@ -172,9 +173,14 @@ def _snapshot(
     compounds: Iterable[Compound],
     convention: EnergyConvention,
 ) -> ReferencePhases:
-    """The new phases and those of before that have other elements."""
+    """The new phases, those of before that have other elements, and those that people added."""
     covered = frozenset[str]().union(*(compound.elements for compound in compounds))
-    kept = [p for p in before.phases if not p.elements <= covered] if before else []
+    names = {phase.name for phase in phases}
+    kept = [
+        p
+        for p in (before.phases if before else ())
+        if p.name not in names and (p.start_sha256 is None or not p.elements <= covered)
+    ]
     everything = (*phases, *kept)
     symbols = frozenset[str]().union(*(phase.elements for phase in everything))
     snapshot = ReferencePhases(

@@ -200,18 +200,19 @@ def test_nothing_is_relaxed_twice(built, tmp_path):
     assert again.references.dump() == old.dump()
 
 
-def test_phases_of_other_elements_are_kept_and_others_dropped(built, tmp_path):
+def test_phases_of_other_elements_and_added_ones_are_kept_and_others_dropped(built, tmp_path):
     out = tmp_path / "mine.json"
     references = built[1].references
     potassium = next(p for p in SHIPPED.phases if p.name == "K")
     sodium = next(p for p in references.phases if p.name == "Na")
     stale = sodium.model_copy(update={"name": "Na stale", "start_sha256": "0" * 64})
-    phases = (*references.phases, potassium, stale)
+    added = sodium.model_copy(update={"name": "Na of mine", "start_sha256": None})
+    phases = (*references.phases, potassium, stale, added)
     write_snapshot(out, references.model_copy(update={"phases": phases}))
     again = build(
         [compounds("Na", "Cl")["NaCl"], compounds("Na", "Cl")["Na"]], SETTINGS, out, n_workers=1
     )
-    assert [p.name for p in again.references.phases] == ["NaCl", "Na", "K"]
+    assert [p.name for p in again.references.phases] == ["NaCl", "Na", "K", "Na of mine"]
 
 
 def test_a_snapshot_of_another_engine_is_left_alone(built, tmp_path):
