@@ -56,11 +56,13 @@ class Interfaces:
         left_out: partners that there is no number for -> reason.
         missing_phases: partner -> compounds of the pair's elements that the field knows and the
             snapshot lacks -> where they are described. None of them can be a product.
+        caveats: what is known to be wrong with phases that form somewhere along the mixing ratio.
     """
 
     computed: tuple[Interface, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     missing_phases: dict[str, dict[str, str]] = field(default_factory=dict)
+    caveats: tuple[str, ...] = ()
 
 
 def interfaces(
@@ -117,7 +119,9 @@ def interfaces(
         missing[name] = missing_phases(
             references, _symbols(candidate.composition) | _symbols(reactant.composition)
         )
-    return Interfaces(tuple(computed), left_out, missing)
+    formed = {formula for met in computed for kink in met.kinks for formula in kink.products}
+    caveats = (text for p in references.phases if p.formula in formed for text in p.caveats)
+    return Interfaces(tuple(computed), left_out, missing, tuple(dict.fromkeys(caveats)))
 
 
 def interface(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workflows.read_model import CampaignResults
 
 _WIDE = 120
+_MISSING_SHOWN = 20
 _LEGEND = (
     "meV/atom where the reaction is worst over the mixing ratio x (atomic fraction of the "
     "candidate); in brackets, or under mutual: what both gain beyond decomposing on their own. "
@@ -101,6 +102,7 @@ def interfaces(
                     "interfaces": [i.model_dump(mode="json") for i in answer.computed],
                     "left_out": answer.left_out,
                     "missing_phases": answer.missing_phases,
+                    "caveats": answer.caveats,
                 }
                 for candidate, answer in found.items()
             ]
@@ -215,10 +217,17 @@ def _print(name: str, found: dict[_Candidate, Interfaces], detailed: bool) -> No
     else:
         console.print(_table(name, found, reactions=console.width >= _WIDE))
     console.print(_LEGEND, style="dim", highlight=False)
-    lacking = {f for answer in found.values() for m in answer.missing_phases.values() for f in m}
+    for caveat in {caveat: 0 for answer in found.values() for caveat in answer.caveats}:
+        console.print(caveat, highlight=False, markup=False)
+    lacking = sorted(
+        {f for answer in found.values() for m in answer.missing_phases.values() for f in m}
+    )
     if lacking:
+        more = len(lacking) - _MISSING_SHOWN
         console.print(
-            f"known, but not in the snapshot, so never a product: {', '.join(sorted(lacking))}",
+            f"known, but not in the snapshot, so never a product: "
+            f"{', '.join(lacking[:_MISSING_SHOWN])}"
+            f"{f' and {more} more (--json names all)' if more > 0 else ''}",
             highlight=False,
             markup=False,
         )

@@ -23,7 +23,7 @@ from workflows.stages.boundary import answer
 if TYPE_CHECKING:
     from pymatgen.core.composition import Composition
 
-VERSION = 3
+VERSION = 4
 
 # Where the snapshot comes from does not change a result; what it holds does.
 _NOT_IN_FINGERPRINT = {"references", "references_sha256"}
@@ -123,6 +123,7 @@ def stability(
         )
         met, caveats = _interfaces(relaxation, references, mobile_ion, settings)
         caveats = (*assessed.caveats, *_missing(references, composition), *caveats)
+        caveats = tuple(dict.fromkeys(caveats))
         return assessed.model_copy(update={"interfaces": met, "caveats": caveats})
 
     return answer(StabilityDocument, compute)
@@ -165,9 +166,10 @@ def _interfaces(
         settings.electrodes,
         raw_halide_energies=settings.raw_halide_energies,
     )
-    return met.computed, tuple(
+    left_out = (
         f"no interface with {partner}: {reason}" for partner, reason in met.left_out.items()
     )
+    return met.computed, (*met.caveats, *left_out)
 
 
 def competitors_sha256(settings: StabilitySettings, elements: frozenset[str]) -> str:

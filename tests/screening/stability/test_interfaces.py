@@ -538,3 +538,12 @@ def test_a_coefficient_of_one_is_not_written():
     reactions = [kink.reaction for i in found for kink in i.kinks if i.potential_V]
     assert any("0.075 K9Mn20O40" in reaction for reaction in reactions)
     assert not any({"1"} & set(reaction.split()) for reaction in reactions)
+
+
+def test_caveats_of_what_forms_are_handed_on():
+    def caveats(potential_V):
+        answer = interfaces(shipped("KTaCl6"), SHIPPED, "K", [shipped("KCl")], [potential_V])
+        return any("TaCl5" in caveat for caveat in answer.caveats)
+
+    assert caveats(5.5)  # KTaCl6 -> TaCl5 + Cl2/2 + K above 4.85 V
+    assert not caveats(4.0)
