@@ -70,7 +70,7 @@ class System:
 
     def assessed(self):
         """The whole chain, from a snapshot; not so near the hull that it counts as on it."""
-        assume(not 0 < self.limits().e_above_hull_eV_per_atom[0] < ON_HULL_EV_PER_ATOM)
+        assume(not 0 < self.limits().e_above_hull_eV_per_atom[0] < 2 * ON_HULL_EV_PER_ATOM)
         energies_eV = {}
         for n, e in zip(self.counts, self.energies_eV_per_atom, strict=True):
             name = self.formula(n)
