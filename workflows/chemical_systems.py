@@ -61,6 +61,15 @@ def system_of(symbols: Iterable[str]) -> System:
     Raises:
         InvalidInput: something else than elements, none, or more than MAX_ELEMENTS.
     """
+    return _checked(valid_symbols(symbols), "the list")
+
+
+def valid_symbols(symbols: Iterable[str]) -> frozenset[str]:
+    """Symbols of elements as somebody typed them.
+
+    Raises:
+        InvalidInput: something else than elements, or none.
+    """
     from pymatgen.core.periodic_table import Element
 
     given = [symbol.strip() for symbol in symbols]
@@ -68,7 +77,7 @@ def system_of(symbols: Iterable[str]) -> System:
     if wrong or not given:
         found = ", ".join(map(repr, wrong)) or "nothing"
         raise InvalidInput(f"found {found}; needed: symbols of elements, such as K,Ta,Cl")
-    return _checked(frozenset(given), "the list")
+    return frozenset(given)
 
 
 def _checked(elements: frozenset[str], of: str) -> System:

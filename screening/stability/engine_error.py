@@ -33,12 +33,8 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 from scipy.optimize import minimize
 
-from screening.stability.enthalpies import (
-    HALOGENS,
-    HIDDEN_DIVALENT,
-    HalideError,
-    halide_errors,
-)
+from screening.stability.corrections import HALOGENS
+from screening.stability.enthalpies import HIDDEN_DIVALENT, HalideError, halide_errors
 from screening.stability.references import Hashed, ReferencePhases
 
 MIXING_SPREAD_EV_PER_ATOM = 0.024  # Hautier et al. (2012)

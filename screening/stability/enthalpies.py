@@ -23,12 +23,12 @@ from pymatgen.core.periodic_table import Element
 from ruamel.yaml import YAML
 from scipy import constants
 
+from screening.stability.corrections import HALOGENS
 from screening.stability.hull import Hull
 from screening.stability.references import ReferencePhases
 from screening.stability.window import window_limits
 
 KJ_PER_MOL_IN_EV: float = 1000.0 / (constants.N_A * constants.e)
-HALOGENS = ("F", "Cl", "Br", "I")
 HIDDEN_DIVALENT = ("Sm", "Eu", "Yb")  # computed with a potential that has no divalent state
 ALKALI_OF_LIMITS = ("Na", "K", "Li")  # reduction limits are against the first whose halide is known
 KINDS = (

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
+from screening.stability.corrections import HALOGENS
 from screening.stability.documents import Guard
-from screening.stability.enthalpies import HALOGENS, halide_errors
+from screening.stability.enthalpies import halide_errors
 from screening.stability.references import ReferencePhases
 
 SUSPICIOUS_DEPTH_EV_PER_ATOM = 0.050

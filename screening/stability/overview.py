@@ -35,10 +35,7 @@ def places(references: ReferencePhases) -> dict[str, Place | None]:
         found[phase.name] = None
         if hull is not None:
             fractions = hull.amounts(phase.composition.fractional_composition)
-            elements_eV = sum(
-                share * hull.element_energy_eV(symbol)
-                for symbol, share in zip(hull.elements, fractions, strict=True)
-            )
+            elements_eV = hull.energy_of_elements_eV(fractions)
             above_eV = phase.energy_eV_per_atom - float(hull.energies_at(fractions))
             found[phase.name] = Place(
                 float(phase.energy_eV_per_atom - elements_eV), max(0.0, above_eV)

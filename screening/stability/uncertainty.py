@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
+from screening.stability.corrections import HALOGENS
 from screening.stability.engine_error import ErrorModel, error_model
-from screening.stability.enthalpies import HALOGENS, HIDDEN_DIVALENT, measured_halides
+from screening.stability.enthalpies import HIDDEN_DIVALENT, measured_halides
 from screening.stability.hull import Hull
 from screening.stability.window import window_limits
 

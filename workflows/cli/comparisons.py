@@ -8,6 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from workflows.cli.tables import UNKNOWN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from workflows.changes import Place, SnapshotChange
     from workflows.published import Comparison, LimitComparison
 
-UNKNOWN = "–"
 _VERDICTS = {"agrees": "green", "differs": "bold red"}
 
 

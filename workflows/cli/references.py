@@ -250,17 +250,9 @@ class _Progress:
 
 def _elements(text: str) -> list[str]:
     """Symbols in the order of the alphabet, from `K,Ta,Cl` or `K-Ta-Cl`."""
-    from pymatgen.core.periodic_table import Element
+    from workflows.chemical_systems import valid_symbols
 
-    from screening.errors import InvalidInput
-
-    given = [symbol.strip() for symbol in text.replace("-", ",").split(",")]
-    wrong = [symbol for symbol in given if not Element.is_valid_symbol(symbol)]
-    if wrong:
-        raise InvalidInput(
-            f"found {', '.join(map(repr, wrong))}; needed: symbols of elements, such as K,Ta,Cl"
-        )
-    return sorted(set(given))
+    return sorted(valid_symbols(text.replace("-", ",").split(",")))
 
 
 def _summary(name: str, references: ReferencePhases) -> dict[str, Any]:

@@ -3,8 +3,8 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
+from screening.stability.corrections import HALOGENS
 from screening.stability.enthalpies import (
-    HALOGENS,
     KINDS,
     KJ_PER_MOL_IN_EV,
     enthalpy_sources,
