@@ -25,7 +25,7 @@ from scipy import constants
 
 from screening.stability.corrections import HALOGENS
 from screening.stability.hull import Hull
-from screening.stability.references import ReferencePhases
+from screening.stability.references import Hashed, ReferencePhases
 from screening.stability.window import window_limits
 
 KJ_PER_MOL_IN_EV: float = 1000.0 / (constants.N_A * constants.e)
@@ -139,7 +139,13 @@ def halide_errors(references: ReferencePhases) -> tuple[HalideError, ...]:
 
     Of polymorphs the lowest counts.
     """
-    lowest = _lowest_energies(references)
+    return _halide_errors(Hashed(references))
+
+
+@functools.lru_cache(maxsize=16)
+def _halide_errors(hashed: Hashed) -> tuple[HalideError, ...]:
+    """Made once for each content: every candidate's guards ask for it."""
+    lowest = _lowest_energies(hashed.references)
     elements = {
         composition.elements[0].symbol: energy
         for formula, energy in lowest.items()
