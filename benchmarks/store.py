@@ -30,22 +30,13 @@ from maggma.stores import JSONStore, MontyStore
 from monty.json import jsanitize
 from pymatgen.core.composition import Composition
 
-from screening.documents import (
-    Arrhenius,
-    CandidateInfo,
-    Diffusivity,
-    EnergyConvention,
-    Origin,
-    Ranking,
-    Relaxation,
-    RelaxDocument,
-    Transport,
-    TransportDocument,
-)
+from screening.documents import CandidateInfo, EnergyConvention, Origin, Relaxation, RelaxDocument
 from screening.prototypes.library import load_prototype
+from screening.ranked import Ranking
 from screening.stability.assessment import assess_stability
 from screening.stability.documents import StabilityDocument
 from screening.stability.references import ReferencePhases
+from screening.transport.documents import Arrhenius, Diffusivity, Transport, TransportDocument
 from workflows.config import CampaignConfig
 from workflows.execution.jobs import JobRecord, JobTable, Outcome
 from workflows.read_model import CampaignResults
@@ -258,6 +249,7 @@ def write_large_campaign(folder: ResultsFolder, config: CampaignConfig) -> None:
         stable = stabilities[number % len(stabilities)]
         diffusivities = [
             Diffusivity(
+                species="K",
                 temperature_K=temperature_K,
                 duration_ps=50,
                 n_hops=100,

@@ -21,18 +21,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from screening.documents import (
-    CandidateInfo,
-    Diffusivity,
-    LowestOrdering,
-    RankedCandidate,
-    Relaxation,
-    StageDocument,
-    Transport,
-    TransportDocument,
-)
+from screening.documents import CandidateInfo, LowestOrdering, Relaxation, StageDocument
 from screening.gates import Gates
+from screening.ranked import RankedCandidate
 from screening.stability.documents import Stability, StabilityDocument
+from screening.transport.documents import Diffusivity, Transport, TransportDocument
 
 
 def gate_values(

@@ -18,10 +18,11 @@ from pydantic import Field
 
 from screening.candidates import enumerate_candidates
 from screening.compositions import LeftOut
-from screening.documents import Candidate, CandidateInfo, Document, Ranking, StageDocument
+from screening.documents import Candidate, CandidateInfo, Document, StageDocument
 from screening.errors import InvalidInput
 from screening.gates import Gates
 from screening.prototypes.library import library_sha256
+from screening.ranked import Ranking
 from screening.ranking import rank, summarise
 from screening.stability.references import ReferencePhases
 from workflows.config import NOT_SCIENCE

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from screening.documents import RankedCandidate, RelaxDocument
+    from screening.documents import RelaxDocument
+    from screening.ranked import RankedCandidate
     from screening.stability.documents import StabilityDocument
 
 

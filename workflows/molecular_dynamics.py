@@ -18,8 +18,9 @@ from ase.md.nose_hoover_chain import NoseHooverChainNVT
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from screening.documents import EnergyConvention, MolecularDynamics
+from screening.documents import EnergyConvention
 from screening.errors import RunExploded
+from screening.transport.documents import MolecularDynamics
 from screening.transport.trajectory import Trajectory
 from workflows.execution.progress import report_progress
 

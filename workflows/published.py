@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from screening.stability.caveats import element_caveats
 
 if TYPE_CHECKING:
-    from screening.documents import RankedCandidate
+    from screening.ranked import RankedCandidate
     from workflows.config import CampaignConfig, PublishedWindow
 
 Verdict = Literal["agrees", "differs", "no verdict", "not computed"]

@@ -19,17 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from pydantic import ValidationError
 
-from screening.documents import (
-    CandidateInfo,
-    Failure,
-    RankedCandidate,
-    RelaxDocument,
-    StageDocument,
-    TransportDocument,
-)
+from screening.documents import CandidateInfo, Failure, RelaxDocument, StageDocument
 from screening.errors import InvalidInput, NotFinished
+from screening.ranked import RankedCandidate
 from screening.ranking import rank, summarise
 from screening.stability.documents import StabilityDocument
+from screening.transport.documents import TransportDocument
 from workflows.config import NOT_SCIENCE, StabilitySettings
 from workflows.execution.jobs import JobState, JobTable
 from workflows.ordering_ensemble import OrderingEnsemble, ensemble_of

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from screening.documents import Failure, Transport
+from screening.documents import Failure
 from screening.errors import InvalidInput, UnusableRun
 from screening.transport.arrhenius import fit_arrhenius
 from screening.transport.diffusivity import DEFAULT_HOP_LENGTH_A, estimate_diffusivity
+from screening.transport.documents import Transport
 from screening.transport.msd import mobile_mask
 from screening.transport.trajectory import Trajectory
 

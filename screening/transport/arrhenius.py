@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from screening.documents import Arrhenius, Diffusivity
 from screening.errors import InvalidInput
+from screening.transport.documents import Arrhenius, Diffusivity
 from screening.units import (
     A3_TO_CM3,
     BOLTZMANN_EV_PER_K,

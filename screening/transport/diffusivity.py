@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from screening.documents import Diffusivity
 from screening.errors import InvalidInput, UnusableRun
+from screening.transport.documents import Diffusivity
 from screening.transport.msd import (
     displacements_from_framework,
     mean_squared_displacement,
@@ -71,6 +71,7 @@ def estimate_diffusivity(
     is_value = reason is None
     caveats = _framework_caveats(displacements_A, trajectory, mobile_ion, hop_length_A)
     return Diffusivity(
+        species=mobile_ion,
         temperature_K=trajectory.temperature_K,
         duration_ps=trajectory.duration_ps,
         n_hops=max(hops.mean, 0.0),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from monty.json import MSONable
 from numpy.typing import NDArray
 
+_SERIES = ("potential_energies_eV", "kinetic_temperatures_K")
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectory(MSONable):
-    """Unwrapped positions at a constant cell.
+    """Unwrapped positions at a constant cell, and what was recorded beside them.
 
     Args:
         positions_A: shape (n_frames, n_atoms, 3), unwrapped Cartesian coordinates, float32.
@@ -23,6 +25,10 @@ class Trajectory(MSONable):
         timestep_fs: integration time step.
         stride: steps between two frames.
         temperature_K: target temperature of the thermostat.
+        potential_energies_eV: shape (n_frames,), of the whole cell; None where not recorded.
+        kinetic_temperatures_K: shape (n_frames,); None where not recorded.
+        notes: what a reader of the results should know of where it came from, e.g. that a file
+            was cut short.
 
     Serialises (`as_dict`, monty's protocol) to one base64 string of a compressed npz archive, so
     that a JSON encoder never walks over millions of floats; the array store writes those bytes to
@@ -35,6 +41,9 @@ class Trajectory(MSONable):
     timestep_fs: float
     stride: int
     temperature_K: float
+    potential_energies_eV: NDArray[np.float64] | None = None
+    kinetic_temperatures_K: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def frame_interval_ps(self) -> float:
@@ -45,6 +54,19 @@ class Trajectory(MSONable):
     def duration_ps(self) -> float:
         """Time from the first frame to the last."""
         return self.frame_interval_ps * max(len(self.positions_A) - 1, 0)
+
+    def from_frame(self, first: int) -> Self:
+        """Without the frames before `first`."""
+        return replace(
+            self,
+            positions_A=self.positions_A[first:],
+            **{name: series[first:] for name, series in self._series().items()},
+        )
+
+    def _series(self) -> dict[str, Any]:
+        """What was recorded once a frame besides positions."""
+        series = {name: getattr(self, name) for name in _SERIES}
+        return {name: values for name, values in series.items() if values is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """Monty's protocol: the arrays as base64 of a compressed npz archive."""
@@ -57,6 +79,8 @@ class Trajectory(MSONable):
             timestep_fs=self.timestep_fs,
             stride=self.stride,
             temperature_K=self.temperature_K,
+            notes=np.array(self.notes, dtype=str),
+            **self._series(),
         )
         return {
             "@module": type(self).__module__,
@@ -75,4 +99,6 @@ class Trajectory(MSONable):
                 timestep_fs=float(arrays["timestep_fs"]),
                 stride=int(arrays["stride"]),
                 temperature_K=float(arrays["temperature_K"]),
+                notes=tuple(str(note) for note in arrays.get("notes", ())),
+                **{name: arrays[name] for name in _SERIES if name in arrays},
             )

@@ -8,19 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screening.documents import (
-    Arrhenius,
-    CandidateInfo,
-    Diffusivity,
-    Failure,
-    Origin,
-    RankedCandidate,
-    Rejection,
-    StageDocument,
-    Transport,
-    TransportDocument,
-)
+from screening.documents import CandidateInfo, Failure, Origin, Rejection, StageDocument
 from screening.gates import Gates
+from screening.ranked import RankedCandidate
 from screening.ranking import rank, summarise
 from screening.stability.documents import (
     Guard,
@@ -30,6 +20,7 @@ from screening.stability.documents import (
     VoltageProfile,
     Window,
 )
+from screening.transport.documents import Arrhenius, Diffusivity, Transport, TransportDocument
 
 ORIGIN = Origin(
     host="k2ptcl6",
@@ -47,6 +38,7 @@ FAILED = StageDocument(state="failed", failure=Failure(code="NOT_CONVERGED", mes
 
 def value(low, high, temperature_K=900.0):
     return Diffusivity(
+        species="K",
         temperature_K=temperature_K,
         duration_ps=10,
         n_hops=20,
@@ -58,6 +50,7 @@ def value(low, high, temperature_K=900.0):
 
 def bound(high, temperature_K=900.0):
     return Diffusivity(
+        species="K",
         temperature_K=temperature_K,
         duration_ps=1,
         n_hops=0,

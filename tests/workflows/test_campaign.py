@@ -15,7 +15,7 @@ from maggma.stores import MemoryStore
 from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
 
-from screening.documents import Ranking
+from screening.ranked import Ranking
 from screening.stability.snapshots import locate_snapshot
 from screening.units import BOLTZMANN_EV_PER_K
 from workflows.campaign import build_campaign, enumerate_campaign

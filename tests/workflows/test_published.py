@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from screening.documents import RankedCandidate
+from screening.ranked import RankedCandidate
 from workflows.cli.comparisons import published_sections
 from workflows.config import CampaignConfig
 from workflows.published import compare_published

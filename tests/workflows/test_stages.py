@@ -8,11 +8,9 @@ from campaigns import rock_salt
 from jobflow import OutputReference
 
 from screening.documents import (
-    DynamicsDocument,
     EnergyConvention,
     Failure,
     LowestOrdering,
-    MolecularDynamics,
     Relaxation,
     RelaxDocument,
     StageDocument,
@@ -27,6 +25,7 @@ from screening.stability.documents import (
     Window,
 )
 from screening.stability.references import ReferencePhases
+from screening.transport.documents import DynamicsDocument, MolecularDynamics
 from screening.transport.trajectory import Trajectory
 from workflows.config import DynamicsSettings, EngineSettings, RelaxSettings, StabilitySettings
 from workflows.engines import engine_convention

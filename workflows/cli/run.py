@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from screening.documents import RankedCandidate
+    from screening.ranked import RankedCandidate
     from workflows.config import CampaignConfig
     from workflows.read_model import CampaignResults
 

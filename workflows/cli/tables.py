@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from screening.documents import Diffusivity, RankedCandidate
+    from screening.ranked import RankedCandidate
+    from screening.transport.documents import Diffusivity
     from workflows.read_model import CandidateView
 
 UNKNOWN = "–"
@@ -171,7 +172,7 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
 
 def candidate_sections(view: CandidateView, width: int) -> Iterator[RenderableType]:
     """One candidate, section by section, for a terminal of so many columns."""
-    from screening.documents import TransportDocument
+    from screening.transport.documents import TransportDocument
 
     origin = view.info.origin
     yield section(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from jobflow import Job, Maker, OutputReference, job
 
-from screening.documents import DynamicsDocument, MolecularDynamics, RelaxDocument
+from screening.documents import RelaxDocument
+from screening.transport.documents import DynamicsDocument, MolecularDynamics
 from screening.transport.trajectory import Trajectory
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention, load_engine

@@ -7,15 +7,10 @@ from typing import Any
 
 from jobflow import CURRENT_JOB, Flow, Job, Maker, OnMissing, OutputReference, Response, job
 
-from screening.documents import (
-    DynamicsDocument,
-    LowestOrdering,
-    RelaxDocument,
-    Transport,
-    TransportDocument,
-)
+from screening.documents import LowestOrdering, RelaxDocument
 from screening.gates import Gates
 from screening.stability.documents import StabilityDocument
+from screening.transport.documents import DynamicsDocument, Transport, TransportDocument
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify

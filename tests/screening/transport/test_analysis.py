@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from synthetic_walks import CELL_A, brownian, trajectory_of
 
-from screening.documents import Failure, Transport
+from screening.documents import Failure
 from screening.errors import InvalidInput
 from screening.transport.analysis import analyse_transport
+from screening.transport.documents import Transport
 from screening.units import BOLTZMANN_EV_PER_K
 
 

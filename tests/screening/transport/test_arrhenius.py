@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from scipy import constants
 
-from screening.documents import Arrhenius, Diffusivity
 from screening.errors import InvalidInput
 from screening.transport.arrhenius import fit_arrhenius
+from screening.transport.documents import Arrhenius, Diffusivity
 from screening.units import BOLTZMANN_EV_PER_K
 
 TEMPERATURES_K = (600.0, 700.0, 850.0, 1000.0)
@@ -17,6 +17,7 @@ TEMPERATURES_K = (600.0, 700.0, 850.0, 1000.0)
 def value(temperature_K, D_cm2_s, ln_error=0.1):
     reach = np.exp(ln_error)
     return Diffusivity(
+        species="K",
         temperature_K=temperature_K,
         duration_ps=40.0,
         n_hops=100.0,
@@ -28,6 +29,7 @@ def value(temperature_K, D_cm2_s, ln_error=0.1):
 
 def bound(temperature_K, bound_cm2_s=1e-7):
     return Diffusivity(
+        species="K",
         temperature_K=temperature_K,
         duration_ps=40.0,
         n_hops=0.0,

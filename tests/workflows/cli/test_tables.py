@@ -5,15 +5,23 @@ import io
 import pytest
 from rich.console import Console
 
-from screening.documents import Diffusivity, RankedCandidate, Rejection
+from screening.documents import Rejection
 from screening.gates import Gates
+from screening.ranked import RankedCandidate
+from screening.transport.documents import Diffusivity
 from workflows.cli.stability_sections import section
 from workflows.cli.tables import ranking_notes, ranking_table
 
 BOUND = Diffusivity(
-    temperature_K=600, duration_ps=6, n_hops=1, upper_bound_cm2_s=6.2e-5, reason="too short"
+    species="K",
+    temperature_K=600,
+    duration_ps=6,
+    n_hops=1,
+    upper_bound_cm2_s=6.2e-5,
+    reason="too short",
 )
 MELT = Diffusivity(
+    species="K",
     temperature_K=800,
     duration_ps=6,
     n_hops=20,

@@ -1,0 +1,145 @@
+"""What dynamics and its analysis answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PlainSerializer, model_validator
+
+from screening.documents import Document, EnergyConvention, Failure, StageDocument
+from screening.transport.trajectory import Trajectory
+
+
+class MolecularDynamics(Document):
+    """A finished run at one temperature; `trajectory` is kept in the array store."""
+
+    temperature_K: float
+    mean_temperature_K: float
+    timestep_fs: float
+    n_equilibration_steps: int
+    n_production_steps: int
+    energy_drift_eV_per_atom_per_ps: float
+    seed: int
+    convention: EnergyConvention
+    # pydantic would take a dataclass apart field by field; monty's form keeps the arrays together
+    trajectory: Annotated[
+        Trajectory, PlainSerializer(Trajectory.as_dict, return_type=dict[str, Any])
+    ]
+
+
+class DynamicsDocument(StageDocument):
+    """Answer of the dynamics stage at one temperature."""
+
+    temperature_K: float
+    result: MolecularDynamics | None = None
+
+
+class MsdCurve(Document):
+    """Mean squared displacement of one species, averaged over its atoms and all time origins."""
+
+    species: str
+    lag_ps: tuple[float, ...] = Field(description="at most some fifty, evenly spread in ln(lag)")
+    msd_A2: tuple[float, ...]
+
+
+class PrincipalDiffusivity(Document):
+    """Diffusivity along one principal axis of the tensor."""
+
+    axis: tuple[float, float, float] = Field(description="unit vector, Cartesian")
+    D_cm2_s: float
+    D_68_cm2_s: tuple[float, float]
+
+
+class Equilibration(Document):
+    """How much of a run was left out at its start, and by which test."""
+
+    cut_ps: float
+    test: str = Field(description="the test, the quantities it looked at, and what it found")
+
+
+class FrameworkMotion(Document):
+    """Evidence that the host does not stay: it melts, decomposes, or its units turn."""
+
+    species: str
+    kind: Literal["diffuses", "loses coordination", "turns"]
+    message: str = Field(description="the evidence in numbers")
+
+
+class Diffusivity(Document):
+    """Tracer diffusivity at one temperature: a value with intervals, or an upper bound."""
+
+    species: str
+    temperature_K: float
+    duration_ps: float = Field(description="analysed, without what equilibration took")
+    n_hops: float = Field(description="summed squared displacement beyond rattling / hop length²")
+    D_cm2_s: float | None = Field(default=None, description="a third of the tensor's trace")
+    D_68_cm2_s: tuple[float, float] | None = None
+    D_95_cm2_s: tuple[float, float] | None = None
+    upper_bound_cm2_s: float | None = Field(default=None, description="at 95 % confidence")
+    reason: str | None = Field(default=None, description="why there is only an upper bound")
+    diffusive_from_ps: float | None = Field(
+        default=None, description="where the diffusive regime begins: the shortest lag of the fit"
+    )
+    principal: tuple[PrincipalDiffusivity, ...] = Field(
+        default=(), description="the tensor by its principal axes, largest first"
+    )
+    dimensionality: Literal[1, 2, 3] | None = Field(
+        default=None, description="principal axes along which ions move"
+    )
+    charge_D_cm2_s: float | None = Field(
+        default=None, description="collective diffusivity of the mobile ions' charge"
+    )
+    charge_D_68_cm2_s: tuple[float, float] | None = None
+    haven_ratio: float | None = Field(default=None, description="tracer over charge diffusivity")
+    haven_ratio_68: tuple[float, float] | None = None
+    rsd_he_2018: float | None = Field(
+        default=None, description="empirical relative error, 3.43/√N_eff + 0.04"
+    )
+    equilibration: Equilibration | None = None
+    msd: tuple[MsdCurve, ...] = Field(default=(), description="of every species")
+    framework: tuple[FrameworkMotion, ...] = ()
+    framework_moves: bool = Field(
+        default=False, description="the host melts or turns; D is then not that of the crystal"
+    )
+    caveats: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _either_or(self) -> Self:
+        if (self.D_cm2_s is None) == (self.upper_bound_cm2_s is None):
+            raise ValueError("a diffusivity is either a value or an upper bound")
+        if self.upper_bound_cm2_s is not None and not self.reason:
+            raise ValueError("an upper bound needs its reason")
+        return self
+
+
+class Arrhenius(Document):
+    """ln D = ln D0 - Ea / (kB T) and the conductivity at 300 K that follows from it.
+
+    Every number is None where the data carry none; `reason` says why. Two temperatures give a
+    line without an error bar.
+    """
+
+    activation_energy_eV: float | None = None
+    activation_energy_68_eV: tuple[float, float] | None = None
+    prefactor_cm2_s: float | None = None
+    D_300K_cm2_s: float | None = None
+    D_300K_68_cm2_s: tuple[float, float] | None = None
+    conductivity_300K_S_cm: float | None = None
+    conductivity_300K_68_S_cm: tuple[float, float] | None = None
+    reason: str | None = None
+
+
+class Transport(Document):
+    """Diffusivities at all temperatures and their Arrhenius law."""
+
+    diffusivities: tuple[Diffusivity, ...]
+    failures: dict[str, Failure] = Field(
+        default_factory=dict, description="temperature in K -> why that run gave nothing"
+    )
+    arrhenius: Arrhenius
+
+
+class TransportDocument(StageDocument):
+    """Answer of the transport stage."""
+
+    result: Transport | None = None
