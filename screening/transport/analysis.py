@@ -10,9 +10,16 @@ from screening.documents import Failure
 from screening.errors import InvalidInput, UnusableRun
 from screening.transport.arrhenius import fit_arrhenius
 from screening.transport.diffusivity import DEFAULT_HOP_LENGTH_A, estimate_diffusivity
-from screening.transport.documents import Transport
+from screening.transport.documents import Diffusivity, Transport
 from screening.transport.msd import mobile_mask
 from screening.transport.trajectory import Trajectory
+
+
+def analyse_run(
+    trajectory: Trajectory, mobile_ion: str, *, hop_length_A: float = DEFAULT_HOP_LENGTH_A
+) -> Diffusivity:
+    """All that one run says of the mobile ion's diffusion."""
+    return estimate_diffusivity(trajectory, mobile_ion, hop_length_A=hop_length_A)
 
 
 def analyse_transport(
@@ -55,7 +62,7 @@ def analyse_transport(
     all_failures = dict(failures or {})
     for run in runs:
         try:
-            diffusivities.append(estimate_diffusivity(run, mobile_ion, hop_length_A=hop_length_A))
+            diffusivities.append(analyse_run(run, mobile_ion, hop_length_A=hop_length_A))
         except UnusableRun as error:
             all_failures[f"{run.temperature_K:g}"] = Failure(code=error.code, message=str(error))
     return Transport(
