@@ -36,6 +36,11 @@ class Gates(BaseModel):
     min_oxidation_limit_V: float | None = Field(
         default=None, description="after stability: lowest oxidation limit against the metal"
     )
+    min_diffusivity_cm2_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="after transport: lowest diffusivity, at every temperature of dynamics",
+    )
     min_conductivity_300K_S_cm: float | None = Field(
         default=None, gt=0, description="after transport: lowest conductivity at 300 K"
     )

@@ -65,14 +65,31 @@ class StabilitySettings(Settings):
 
 
 class DynamicsSettings(Settings):
-    """Molecular dynamics: NVT, Nosé–Hoover chain, one run per temperature."""
+    """Molecular dynamics: NVT, Nosé–Hoover chain, one run per temperature, as long as it needs."""
 
     temperatures_K: tuple[Annotated[float, Field(gt=0, le=3000)], ...] = Field(
         default=(600.0, 800.0, 1000.0), min_length=1, description="one run each"
     )
     timestep_fs: float = Field(default=2.0, gt=0, le=5, description="1 or less with H or Li")
-    equilibration_ps: float = Field(default=5.0, gt=0, description="heating included, not analysed")
-    production_ps: float = Field(default=40.0, gt=0, description="analysed")
+    heating_ps: float = Field(
+        default=2.0, ge=0, description="from 100 K to the temperature, not analysed"
+    )
+    equilibration_ps: float = Field(
+        default=5.0, gt=0, description="at the temperature, not analysed"
+    )
+    production_ps: float = Field(
+        default=100.0, gt=0, description="analysed; a run that is good enough ends earlier"
+    )
+    segment_ps: float = Field(
+        default=5.0, gt=0, description="after each so much production it is asked whether to end"
+    )
+    relative_error: float | None = Field(
+        default=0.25,
+        gt=0,
+        description="a run ends once half the 68 % interval of D is this share of D, once a gate "
+        "rejects the candidate at 95 % confidence, or once the framework melts; null: always "
+        "production_ps",
+    )
     frame_interval_fs: float = Field(default=20.0, gt=0, description="time between stored frames")
     checkpoint_ps: float = Field(
         default=0.5, gt=0, description="at most this much is lost when a run is killed"
@@ -96,8 +113,48 @@ class DynamicsSettings(Settings):
                 f"frame_interval_fs={self.frame_interval_fs:g}; lengthen the one or shorten the "
                 "other"
             )
+        if self.segment_ps * 1000 < self.frame_interval_fs:
+            raise ValueError(
+                f"segment_ps={self.segment_ps:g} is shorter than "
+                f"frame_interval_fs={self.frame_interval_fs:g}; a segment holds one frame or more"
+            )
         if len(set(self.temperatures_K)) < len(self.temperatures_K):
             raise ValueError(f"temperatures_K={list(self.temperatures_K)} names one twice")
+        return self
+
+
+class AmorphousSettings(Settings):
+    """Glasses of a candidate: melted and quenched at its volume, then moved as the crystal is.
+
+    Time step, thermostat, seed and frames are those of `dynamics`. The defaults are the protocol of
+    Adv. Mater. 2023, 2308012 (doi:10.1002/adma.202308012).
+    """
+
+    melt_temperatures_K: tuple[Annotated[float, Field(gt=0, le=5000)], ...] = Field(
+        default=(1200.0, 2000.0), min_length=1, description="one glass each"
+    )
+    heating_ps: float = Field(default=2.0, gt=0, description="from 100 K to the melt")
+    hold_ps: float = Field(default=20.0, gt=0, description="in the melt")
+    quench_ps: float = Field(default=2.0, gt=0, description="from the melt to the glass")
+    quench_temperature_K: float = Field(default=300.0, gt=0, description="where quenching ends")
+    min_cell_width_A: float = Field(
+        default=12.0,
+        gt=0,
+        description="cells are repeated until every width reaches this; a glass needs more room "
+        "than a crystal",
+    )
+
+    @model_validator(mode="after")
+    def _quenched_from_above(self) -> Self:
+        if min(self.melt_temperatures_K) <= self.quench_temperature_K:
+            raise ValueError(
+                f"melt_temperatures_K={list(self.melt_temperatures_K)} must all lie above "
+                f"quench_temperature_K={self.quench_temperature_K:g}"
+            )
+        if len(set(self.melt_temperatures_K)) < len(self.melt_temperatures_K):
+            raise ValueError(
+                f"melt_temperatures_K={list(self.melt_temperatures_K)} names one twice"
+            )
         return self
 
 
@@ -177,6 +234,10 @@ class CampaignConfig(Settings):
         description="Molecular dynamics: NVT, Nosé–Hoover chain, one run per temperature. "
         "dynamics: null leaves it out, and candidates are ranked by their window alone.",
     )
+    amorphous: AmorphousSettings | None = Field(
+        default=None,
+        description="glasses of the candidates that pass the gates, beside the crystal",
+    )
     gates: Gates = Gates()
     published: tuple[PublishedWindow, ...] = Field(
         default=(), description="windows from the literature, to print beside the computed ones"
@@ -185,10 +246,11 @@ class CampaignConfig(Settings):
 
     @model_validator(mode="after")
     def _asks_for_nothing_that_is_left_out(self) -> Self:
-        if self.dynamics is None and self.gates.min_conductivity_300K_S_cm is not None:
-            raise ValueError(
-                "dynamics is null, so that no conductivity is known that "
-                "gates.min_conductivity_300K_S_cm could be compared with; set the gate to null, or "
-                "give dynamics"
-            )
+        if self.dynamics is None:
+            for gate in ("min_diffusivity_cm2_s", "min_conductivity_300K_S_cm"):
+                if getattr(self.gates, gate) is not None:
+                    raise ValueError(
+                        f"dynamics is null, so that nothing is known that gates.{gate} could be "
+                        "compared with; set the gate to null, or give dynamics"
+                    )
         return self

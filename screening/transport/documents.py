@@ -10,14 +10,28 @@ from screening.documents import Document, EnergyConvention, Failure, StageDocume
 from screening.transport.trajectory import Trajectory
 
 
+class RunEnd(Document):
+    """Why a run has the length that it has.
+
+    converged: D is known as exactly as was asked for; bound_rejects: D is so small that a gate
+    rejects the candidate; budget: the longest time allowed is used up; melted: the framework moves;
+    exploded: the atoms flew apart.
+    """
+
+    outcome: Literal["converged", "bound_rejects", "budget", "melted", "exploded"]
+    message: str = Field(description="with the numbers that decided")
+
+
 class MolecularDynamics(Document):
-    """A finished run at one temperature; `trajectory` is kept in the array store."""
+    """A run at one temperature; `trajectory` is kept in the array store."""
 
     temperature_K: float
     mean_temperature_K: float
     timestep_fs: float
-    n_equilibration_steps: int
+    n_heating_steps: int
+    n_equilibration_steps: int = Field(description="at the temperature, after heating")
     n_production_steps: int
+    end: RunEnd
     energy_drift_eV_per_atom_per_ps: float
     seed: int
     convention: EnergyConvention
@@ -32,6 +46,9 @@ class DynamicsDocument(StageDocument):
 
     temperature_K: float
     result: MolecularDynamics | None = None
+    partial: MolecularDynamics | None = Field(
+        default=None, description="what a run that exploded had produced before"
+    )
 
 
 class MsdCurve(Document):
@@ -135,6 +152,9 @@ class Transport(Document):
     diffusivities: tuple[Diffusivity, ...]
     failures: dict[str, Failure] = Field(
         default_factory=dict, description="temperature in K -> why that run gave nothing"
+    )
+    ends: dict[str, RunEnd] = Field(
+        default_factory=dict, description="temperature in K -> why that run was ended"
     )
     arrhenius: Arrhenius
 

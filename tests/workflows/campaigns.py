@@ -22,6 +22,7 @@ gates: {{max_e_hull_eV_per_atom: {max_e_hull}}}
 DYNAMICS = """\
 dynamics:
   temperatures_K: {temperatures}
+  heating_ps: 0.02
   equilibration_ps: 0.02
   production_ps: 0.2
   frame_interval_fs: 10

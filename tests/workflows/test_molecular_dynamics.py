@@ -9,8 +9,10 @@ from pymatgen.core import Lattice, Structure
 
 from screening.documents import EnergyConvention
 from screening.errors import RunExploded
+from screening.transport.stopping import StoppingRule
 from workflows.config import DynamicsSettings
-from workflows.molecular_dynamics import STATE, run_molecular_dynamics, widened
+from workflows.molecular_dynamics import run_molecular_dynamics, widened
+from workflows.nvt import STATE
 
 CONVENTION = EnergyConvention(
     code="lj", functional="none", corrections="none", potential="Lennard-Jones argon"
@@ -19,7 +21,8 @@ CONVENTION = EnergyConvention(
 ARGON = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.3), ["Ca"], [[0, 0, 0]])
 SETTINGS = DynamicsSettings(
     temperatures_K=(60.0,),
-    equilibration_ps=0.2,
+    heating_ps=0.1,
+    equilibration_ps=0.1,
     production_ps=0.8,
     frame_interval_fs=20,
     checkpoint_ps=0.1,
@@ -46,9 +49,12 @@ class Argon(LennardJones):
         super().calculate(*args, **kwargs)
 
 
+FIXED = StoppingRule(relative_error=None)
+
+
 def run(folder, calculator, settings=SETTINGS, temperature_K=60.0):
     return run_molecular_dynamics(
-        ARGON, calculator, CONVENTION, temperature_K, settings, checkpoints=folder
+        ARGON, calculator, CONVENTION, temperature_K, settings, folder, "Ca", FIXED
     )
 
 
@@ -91,7 +97,8 @@ def test_a_piece_that_was_written_without_its_state_does_not_count(tmp_path, unb
     np.savez(
         tmp_path / "frames-000000300.npz",
         frames_A=np.zeros((5, 4, 3), np.float32),
-        temperatures_K=np.zeros(5),
+        kinetic_temperatures_K=np.zeros(5),
+        potential_energies_eV=np.zeros(5),
         conserved_eV=np.zeros(5),
     )
     pieces = run(tmp_path, Argon())

@@ -25,7 +25,7 @@ from screening.stability.documents import (
     Window,
 )
 from screening.stability.references import ReferencePhases
-from screening.transport.documents import DynamicsDocument, MolecularDynamics
+from screening.transport.documents import DynamicsDocument, MolecularDynamics, RunEnd
 from screening.transport.trajectory import Trajectory
 from workflows.config import DynamicsSettings, EngineSettings, RelaxSettings, StabilitySettings
 from workflows.engines import engine_convention
@@ -94,8 +94,10 @@ def run_at(temperature_K):
             temperature_K=temperature_K,
             mean_temperature_K=temperature_K,
             timestep_fs=2,
+            n_heating_steps=10,
             n_equilibration_steps=10,
             n_production_steps=1000,
+            end=RunEnd(outcome="budget", message="fixed length of 2 ps"),
             energy_drift_eV_per_atom_per_ps=0.0,
             seed=0,
             convention=CONVENTION,
@@ -121,6 +123,7 @@ def test_one_temperature_that_failed_is_kept_with_its_cause():
     assert made.result.failures == {"900": FAILURE}
     (only,) = made.result.diffusivities
     assert only.temperature_K == 300
+    assert {t: end.outcome for t, end in made.result.ends.items()} == {"300": "budget"}
     assert only.upper_bound_cm2_s > 0
 
 
@@ -140,7 +143,7 @@ def test_stages_behind_a_failure_are_skipped(upstream):
     documents = [
         stability.original(upstream, None, "K", StabilitySettings(), ""),
         ask_gates.original(upstream, stable(), None, Gates()),
-        dynamics.original(upstream, 300.0, EngineSettings(), DynamicsSettings()),
+        dynamics.original(upstream, 300.0, "K", EngineSettings(), DynamicsSettings(), Gates()),
         transport.original("uuid", upstream, None, None, "K", maker, {}),
     ]
     assert [document.state for document in documents] == ["skipped"] * 4

@@ -19,7 +19,7 @@ from workflows.stages.boundary import LOST, answer
 from workflows.stages.dynamics import DynamicsMaker
 from workflows.stages.gates import stopped
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -63,8 +63,8 @@ class TransportMaker(Maker):
 
     def measure(self, relaxed: OutputReference, mobile_ion: str, labels: dict[str, str]) -> Flow:
         """One dynamics job a temperature, then the fit over all of them."""
-        maker = DynamicsMaker(self.engine, self.settings)
-        runs = [maker.make(relaxed, t, labels) for t in self.settings.temperatures_K]
+        maker = DynamicsMaker(self.engine, self.settings, self.gates)
+        runs = [maker.make(relaxed, t, mobile_ion, labels) for t in self.settings.temperatures_K]
         fitted = fit([run.output for run in runs], list(self.settings.temperatures_K), mobile_ion)
         _continue_current_job(fitted)
         return Flow([*runs, fitted], name=self.name)
@@ -106,14 +106,18 @@ def fit(
         for run, temperature_K in zip(runs, temperatures_K, strict=True)
         if run is None or run.result is None
     }
-    trajectories = [run.result.trajectory for run in runs if run and run.result]
-    if not trajectories:
+    measured = [run.result for run in runs if run and run.result]
+    if not measured:
         return TransportDocument(state="failed", failure=next(iter(failures.values())))
 
     def compute() -> Transport:
         from screening.transport.analysis import analyse_transport
 
-        return analyse_transport(trajectories, mobile_ion, failures=failures)
+        trajectories = [run.trajectory for run in measured]
+        analysed = analyse_transport(trajectories, mobile_ion, failures=failures)
+        moved = [run.result or run.partial for run in runs if run]
+        ends = {f"{run.temperature_K:g}": run.end for run in moved if run}
+        return analysed.model_copy(update={"ends": ends})
 
     return answer(TransportDocument, compute)
 

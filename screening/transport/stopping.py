@@ -1,0 +1,139 @@
+"""When a run is long enough: the decision after each segment of adaptive molecular dynamics.
+
+Pure functions of what was produced so far, so that any loop can ask them: one in a single process,
+or a chain of jobs of which each continues the last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from screening.errors import UnusableRun
+from screening.gates import Gates
+from screening.transport.analysis import analyse_run
+from screening.transport.documents import Diffusivity, RunEnd
+from screening.transport.nernst_einstein import conductivity_per_diffusivity
+from screening.transport.trajectory import Trajectory
+from screening.units import A3_TO_CM3
+
+ROOM_TEMPERATURE_K = 300.0
+_STAYS_A_CRYSTAL = "turns"  # units that rotate are no melt
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The gate that a diffusivity must pass, as D at this run's temperature.
+
+    Args:
+        gate: its name in the config.
+        D_cm2_s: smallest D with which it can still be passed.
+    """
+
+    gate: str
+    D_cm2_s: float
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """What ends a run before its budget.
+
+    Args:
+        relative_error: half the 68 % interval of D over D that is small enough; None for a fixed
+            length, which nothing ends early.
+        threshold: below it the candidate is rejected, however exactly D is known.
+    """
+
+    relative_error: float | None
+    threshold: Threshold | None = None
+
+
+def threshold_of(
+    gates: Gates, temperature_K: float, *, n_mobile: int, volume_A3: float, charge: int = 1
+) -> Threshold | None:
+    """The strictest gate that a small diffusivity at this temperature cannot pass.
+
+    The gate on D holds at every temperature. That on σ(300 K) is one on D(300 K), by the law of
+    Nernst and Einstein; since D(300 K) <= D(T) at T >= 300 K, a D(T) below it rejects as well.
+
+    Args:
+        gates: of the campaign.
+        temperature_K: of the run.
+        n_mobile: mobile ions in the volume.
+        volume_A3: of the cell that holds them.
+        charge: of the mobile ion, in elementary charges.
+    """
+    thresholds = []
+    if gates.min_diffusivity_cm2_s is not None:
+        thresholds.append(Threshold("min_diffusivity_cm2_s", gates.min_diffusivity_cm2_s))
+    if gates.min_conductivity_300K_S_cm is not None and temperature_K >= ROOM_TEMPERATURE_K:
+        S_s_per_cm3 = conductivity_per_diffusivity(
+            n_mobile / (volume_A3 * A3_TO_CM3), charge, ROOM_TEMPERATURE_K
+        )
+        thresholds.append(
+            Threshold("min_conductivity_300K_S_cm", gates.min_conductivity_300K_S_cm / S_s_per_cm3)
+        )
+    return max(thresholds, key=lambda threshold: threshold.D_cm2_s, default=None)
+
+
+def relative_error(diffusivity: Diffusivity) -> float | None:
+    """Half the 68 % interval over D; None where there is only an upper bound."""
+    if diffusivity.D_cm2_s is None or diffusivity.D_68_cm2_s is None:
+        return None
+    low, high = diffusivity.D_68_cm2_s
+    return (high - low) / (2 * diffusivity.D_cm2_s)
+
+
+def judge(
+    trajectory: Trajectory, mobile_ion: str, rule: StoppingRule, *, is_last: bool
+) -> RunEnd | None:
+    """Whether the run ends here, and why; None to go on.
+
+    Args:
+        trajectory: all that was produced so far.
+        mobile_ion: element symbol.
+        rule: what ends the run.
+        is_last: the budget is used up.
+
+    Raises:
+        InvalidInput: what no longer run would mend, such as no framework.
+    """
+    if rule.relative_error is None:
+        fixed = f"fixed length of {trajectory.duration_ps:.4g} ps"
+        return RunEnd(outcome="budget", message=fixed) if is_last else None
+    try:
+        return decide(analyse_run(trajectory, mobile_ion), rule, is_last=is_last)
+    except UnusableRun as error:
+        return RunEnd(outcome="budget", message=str(error)) if is_last else None
+
+
+def decide(diffusivity: Diffusivity, rule: StoppingRule, *, is_last: bool) -> RunEnd | None:
+    """The decision itself, from what the run says so far.
+
+    In this order: a framework that melts ends the run, for D is then not that of the crystal; so
+    does a D that is known as exactly as asked; so does one that lies below the threshold with 95 %
+    confidence; so does the budget.
+    """
+    melting = [m.message for m in diffusivity.framework if m.kind != _STAYS_A_CRYSTAL]
+    if melting:
+        return RunEnd(outcome="melted", message="; ".join(melting))
+    error, target = relative_error(diffusivity), rule.relative_error
+    known = "D has only an upper bound" if error is None else f"D is known to {error:.0%}"
+    if target is not None and error is not None and error <= target:
+        return RunEnd(outcome="converged", message=f"{known}, {target:.0%} asked for")
+    highest_cm2_s = _highest(diffusivity)
+    if rule.threshold is not None and highest_cm2_s < rule.threshold.D_cm2_s:
+        return RunEnd(
+            outcome="bound_rejects",
+            message=f"D < {highest_cm2_s:.2g} cm²/s at 95 % confidence, while {rule.threshold.gate}"
+            f" needs {rule.threshold.D_cm2_s:.2g}",
+        )
+    if is_last:
+        return RunEnd(outcome="budget", message=f"{known}, {target or 0:.0%} asked for")
+    return None
+
+
+def _highest(diffusivity: Diffusivity) -> float:
+    """What D does not exceed at 95 % confidence, or more, cm²/s."""
+    if diffusivity.D_95_cm2_s is not None:
+        return diffusivity.D_95_cm2_s[1]
+    return diffusivity.upper_bound_cm2_s or float("inf")
