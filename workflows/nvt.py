@@ -227,8 +227,8 @@ class NvtRun:
             if int(piece.stem.removeprefix("frames-")) <= self.step:
                 with np.load(piece) as saved:
                     self._frames += list(saved["frames_A"])
-                    for name, values in self._series.items():
-                        values += saved[name].tolist()
+                    for name, series in self._series.items():
+                        series.extend(saved[name].tolist())
         self._n_saved = self.n_frames
 
 
