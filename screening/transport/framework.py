@@ -1,0 +1,233 @@
+"""Whether the host of a run stays: melting, broken shells, turning units.
+
+The mean positions of all host atoms in a stretch at the start of the run are compared with those in
+a stretch at its end, so that vibration does not count.
+
+- An atom has left its site if it has moved farther than half the distance to its nearest host
+  neighbour, and than twice its vibration.
+- A bond is a host cation and a host anion within `BOND` of the sum of their covalent radii at the
+  start; it is broken if they end up farther apart than `BROKEN` of it.
+- A bond that holds has turned if its direction has changed by more than 45°.
+
+Atoms that leave their sites, or whose bonds turn, while their bonds hold and the atoms at the other
+end stay, are rotating units: that is no melting. All else that leaves its site is. A tenth of the
+atoms of a species must take part, and two where there are two: that share does not depend on the
+size of the cell, and one defect in a large cell is no melt. A tenth of the shells must be broken.
+
+Reference:
+    Covalent radii: Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j, by way of
+    pymatgen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core import Element
+from pymatgen.core.molecule_structure_comparator import CovalentRadius
+from pymatgen.optimization.neighbors import find_points_in_spheres
+
+from screening.transport.documents import FrameworkMotion
+from screening.transport.msd import mobile_mask
+from screening.transport.trajectory import Trajectory
+
+BOND = 1.2
+BROKEN = 1.44
+TURNED_COSINE = math.cos(math.pi / 4)
+MIN_SHARE = 0.1
+MIN_ATOMS = 2
+MIN_FRAMES = 10
+STRETCH_SHARE = 0.1
+STRETCH_PS = 0.5
+FRAMES_PER_STRETCH = 40
+VIBRATIONS = 2.0
+
+
+@dataclass(frozen=True)
+class _Host:
+    """Host atoms in two stretches of a run, drift removed.
+
+    Args:
+        symbols: shape (n_atoms,).
+        early_A: positions, shape (n_frames, n_atoms, 3).
+        late_A: the same at the end.
+        cell_A: lattice vectors as rows.
+    """
+
+    symbols: NDArray[np.str_]
+    early_A: NDArray[np.float64]
+    late_A: NDArray[np.float64]
+    cell_A: NDArray[np.float64]
+
+    @property
+    def moved_A(self) -> NDArray[np.float64]:
+        """From mean position to mean position, shape (n_atoms,)."""
+        return _length(self.late_A.mean(axis=0) - self.early_A.mean(axis=0))
+
+    @property
+    def vibration_A(self) -> NDArray[np.float64]:
+        """Root mean square distance from the mean position, shape (n_atoms,)."""
+        variances = [stretch.var(axis=0).sum(axis=1) for stretch in (self.early_A, self.late_A)]
+        return np.asarray(np.sqrt(np.mean(variances, axis=0)))
+
+
+@dataclass(frozen=True)
+class _Bonds:
+    """Cation–anion pairs of the start and what became of them, arrays of shape (n_bonds,)."""
+
+    cation: NDArray[np.int64]
+    anion: NDArray[np.int64]
+    early_A: NDArray[np.float64]
+    late_A: NDArray[np.float64]
+    broken: NDArray[np.bool_]
+    turned: NDArray[np.bool_]
+
+
+def framework_motion(trajectory: Trajectory, mobile_ion: str) -> tuple[FrameworkMotion, ...]:
+    """Evidence that the host does not stay, species by species; nothing where it does.
+
+    Args:
+        trajectory: at least `MIN_FRAMES` frames, otherwise nothing can be said; finite positions.
+        mobile_ion: element symbol; all other atoms are the host.
+
+    Returns:
+        Of every species at most one of 'diffuses' and 'turns'; 'loses coordination' of cations.
+
+    Raises:
+        InvalidInput: no such ion, or nothing but that ion.
+    """
+    mobile = mobile_mask(trajectory, mobile_ion)
+    if len(trajectory.positions_A) < MIN_FRAMES:
+        return ()
+    host = _host(trajectory, ~mobile)
+    bonds, site_radius_A = _bonds(host)
+    left = host.moved_A > np.maximum(site_radius_A, VIBRATIONS * host.vibration_A)
+    turning = _turning(host, bonds, left)
+    after = f"after {trajectory.duration_ps:.3g} ps"
+    found = []
+    for species in sorted(set(host.symbols.tolist())):
+        atoms = host.symbols == species
+        gone, turns = atoms & left & ~turning, atoms & turning
+        enough = max(MIN_SHARE * atoms.sum(), min(MIN_ATOMS, atoms.sum()))
+        if gone.sum() >= enough:
+            message = (
+                f"{_share(gone, atoms, species)} have left their sites {after}, by "
+                f"{host.moved_A[gone].mean():.2g} Å on average; sites end at "
+                f"{site_radius_A[atoms].mean():.2g} Å"
+            )
+            found.append(FrameworkMotion(species=species, kind="diffuses", message=message))
+        elif turns.sum() >= enough:
+            message = (
+                f"{_share(turns, atoms, species)} have moved about the neighbours that they stay "
+                f"bound to {after}: rigid units rotate"
+            )
+            found.append(FrameworkMotion(species=species, kind="turns", message=message))
+        found += _lost_coordination(host, bonds, species, after)
+    return tuple(found)
+
+
+def _host(trajectory: Trajectory, host: NDArray[np.bool_]) -> _Host:
+    """Positions less the mean displacement of the host since the first frame."""
+    n_frames = len(trajectory.positions_A)
+    stretch = max(
+        math.ceil(STRETCH_SHARE * n_frames),
+        min(math.ceil(STRETCH_PS / trajectory.frame_interval_ps), n_frames // 4),
+    )
+    frames = np.unique(np.linspace(0, stretch - 1, FRAMES_PER_STRETCH).astype(int))
+
+    def without_drift(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        r_A = trajectory.positions_A[chosen][:, host].astype(np.float64)
+        start_A = trajectory.positions_A[0, host].astype(np.float64)
+        return np.asarray(r_A - (r_A - start_A).mean(axis=1, keepdims=True))
+
+    return _Host(
+        symbols=np.array(trajectory.species)[host],
+        early_A=without_drift(frames),
+        late_A=without_drift(n_frames - 1 - frames),
+        cell_A=np.asarray(trajectory.cell_A, dtype=np.float64),
+    )
+
+
+def _bonds(host: _Host) -> tuple[_Bonds, NDArray[np.float64]]:
+    """Bonds of the start, and half the distance of each atom to its nearest neighbour, Å.
+
+    Of two elements the one with the higher electronegativity is the anion.
+    """
+    radii_A = np.array([CovalentRadius.radius.get(symbol, 0.0) for symbol in host.symbols])
+    reach_A = 2 * BROKEN * float(radii_A.max())
+    sites_A = host.early_A.mean(axis=0)
+    first, second, images, distances_A = find_points_in_spheres(
+        sites_A, sites_A, r=reach_A, pbc=np.ones(3, dtype=np.int64), lattice=host.cell_A
+    )
+    others = (first != second) | (images != 0).any(axis=1)
+    nearest_A = np.full(len(sites_A), reach_A)
+    np.minimum.at(nearest_A, first[others], distances_A[others])
+
+    X = np.array([Element(symbol).X for symbol in host.symbols])
+    sums_A = radii_A[first] + radii_A[second]
+    bonded = others & (X[first] < X[second]) & (distances_A < BOND * sums_A)
+    cation, anion = first[bonded], second[bonded]
+    offset_A = images[bonded] @ host.cell_A
+    early_A = host.early_A[:, anion] + offset_A - host.early_A[:, cation]
+    late_A = host.late_A[:, anion] + offset_A - host.late_A[:, cation]
+    broken = _length(late_A).mean(axis=0) > BROKEN * sums_A[bonded]
+    cosine = (_direction(early_A) * _direction(late_A)).sum(axis=1)
+    bonds = _Bonds(
+        cation=cation,
+        anion=anion,
+        early_A=_length(early_A).mean(axis=0),
+        late_A=_length(late_A).mean(axis=0),
+        broken=broken,
+        turned=~broken & (cosine < TURNED_COSINE),
+    )
+    return bonds, nearest_A / 2
+
+
+def _turning(host: _Host, bonds: _Bonds, left: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which atoms move about neighbours that stay and that they stay bound to.
+
+    They have left their sites, or are the end that moves more of a bond that has turned: a unit
+    that spins fast has no other trace.
+    """
+    bound, free, turned = np.zeros((3, len(left)), dtype=bool)
+    motion_A = np.hypot(host.moved_A, host.vibration_A)
+    for end, other in ((bonds.cation, bonds.anion), (bonds.anion, bonds.cation)):
+        bound[end] = True
+        free[end[bonds.broken | left[other]]] = True
+        turned[end[bonds.turned & (motion_A[end] > motion_A[other])]] = True
+    return np.asarray(bound & ~free & (left | turned))
+
+
+def _lost_coordination(
+    host: _Host, bonds: _Bonds, species: str, after: str
+) -> list[FrameworkMotion]:
+    """Whether the anion shells of this cation are broken."""
+    own = host.symbols[bonds.cation] == species
+    broken = own & bonds.broken
+    n_shells = len(np.unique(bonds.cation[own]))
+    n_hurt = len(np.unique(bonds.cation[broken]))
+    if not n_hurt or n_hurt < MIN_SHARE * n_shells:
+        return []
+    anions = "/".join(sorted(set(host.symbols[bonds.anion[broken]].tolist())))
+    message = (
+        f"{broken.sum()} of {own.sum()} bonds of {species} are broken {after}, in the shells of "
+        f"{n_hurt} of {n_shells} {species}: {species}–{anions} from "
+        f"{bonds.early_A[broken].mean():.2g} to {bonds.late_A[broken].mean():.2g} Å on average"
+    )
+    return [FrameworkMotion(species=species, kind="loses coordination", message=message)]
+
+
+def _share(some: NDArray[np.bool_], atoms: NDArray[np.bool_], species: str) -> str:
+    return f"{some.sum()} of {atoms.sum()} {species}"
+
+
+def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(vectors, axis=-1))
+
+
+def _direction(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean unit vector over frames; short where the direction is lost within them."""
+    return np.asarray((vectors / _length(vectors)[..., None]).mean(axis=0))
