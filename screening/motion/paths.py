@@ -1,0 +1,92 @@
+"""The mobile ions' paths in the frame of the framework."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from screening.errors import InvalidInput, UnusableRun
+from screening.transport.msd import mobile_mask
+from screening.transport.trajectory import Trajectory
+
+MIN_FRAMES = 10
+
+
+def mobile_paths(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.float64]:
+    """Fractional coordinates of the mobile ions, unwrapped, relative to the framework.
+
+    The framework's mean displacement since the first frame is subtracted, as
+    `screening.transport.msd.displacements_from_framework` does, without a copy of all atoms.
+
+    Returns:
+        shape (n_frames, n_ions, 3).
+
+    Raises:
+        InvalidInput: no such ion, nothing but that ion, a cell without volume, or no time between
+            frames.
+        UnusableRun: fewer than `MIN_FRAMES` frames, positions that are not finite, or ions that
+            cross half the cell between two frames.
+    """
+    mobile = mobile_mask(trajectory, mobile_ion)
+    positions_A = trajectory.positions_A
+    if not np.isfinite(trajectory.cell_A).all() or np.linalg.det(trajectory.cell_A) == 0:
+        raise InvalidInput(f"the cell {trajectory.cell_A.tolist()} has no volume")
+    if not (np.isfinite(trajectory.frame_interval_ps) and trajectory.frame_interval_ps > 0):
+        raise InvalidInput(
+            f"timestep_fs={trajectory.timestep_fs:g} and stride={trajectory.stride} "
+            "must both be positive"
+        )
+    if len(positions_A) < MIN_FRAMES:
+        raise UnusableRun(
+            f"{len(positions_A)} frames, at least {MIN_FRAMES} needed; run longer or store more"
+        )
+    paths, longest_step = _paths(
+        positions_A, np.flatnonzero(mobile), np.flatnonzero(~mobile), _inverse(trajectory.cell_A)
+    )
+    if not np.isfinite(longest_step):
+        raise UnusableRun("positions are not finite; leave out the frames after the run flew apart")
+    if longest_step > 0.5:
+        raise UnusableRun(
+            f"an ion crosses {longest_step:.2f} of the cell between two frames; unwrap the "
+            "positions or store frames more often"
+        )
+    return np.asarray(paths)
+
+
+def _inverse(cell_A: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.ascontiguousarray(np.linalg.inv(np.asarray(cell_A, dtype=np.float64)))
+
+
+@njit(cache=True)
+def _paths(positions_A, mobile, framework, to_fractional):  # type: ignore[no-untyped-def]
+    """Paths and the longest fractional step between frames; NaN where a position is not finite."""
+    n_frames = len(positions_A)
+    paths = np.empty((n_frames, len(mobile), 3))
+    start_A = np.zeros(3)
+    longest_step = 0.0
+    for frame in range(n_frames):
+        drift_A = np.zeros(3)
+        for atom in framework:
+            for axis in range(3):
+                drift_A[axis] += positions_A[frame, atom, axis]
+        drift_A /= len(framework)
+        if frame == 0:
+            start_A[:] = drift_A
+        drift_A -= start_A
+        for i, atom in enumerate(mobile):
+            x = positions_A[frame, atom, 0] - drift_A[0]
+            y = positions_A[frame, atom, 1] - drift_A[1]
+            z = positions_A[frame, atom, 2] - drift_A[2]
+            for axis in range(3):
+                at = (
+                    x * to_fractional[0, axis]
+                    + y * to_fractional[1, axis]
+                    + z * to_fractional[2, axis]
+                )
+                if not np.isfinite(at):
+                    return paths, np.nan
+                paths[frame, i, axis] = at
+                if frame > 0:
+                    longest_step = max(longest_step, abs(at - paths[frame - 1, i, axis]))
+    return paths, longest_step
