@@ -1,10 +1,11 @@
 """Synthetic trajectories whose diffusivities are known, for tests and benchmarks.
 
-A K2TaCl6-like crystal: TaCl6 octahedra on a cubic grid, two K each, which hop between the sites of
-a cubic lattice. All atoms rattle: fast vibration and a slow breathing of the cage, each an
-Ornstein–Uhlenbeck process. An ion that hops slides to its new site within the memory of the fast
-vibration. Hops are a Poisson process, so that D = n_hops a² / (6 n_ions duration) with `n_hops` the
-number expected, times the correlation factor where hops remember the last one.
+Square pyramids TaCl5 on a cubic grid, two K each, which hop between the sites of a cubic lattice: a
+crystal of eight atoms a formula unit, so that cells hold 128 or 512. All atoms rattle: fast
+vibration and a slow breathing of the cage, each an Ornstein–Uhlenbeck process. An ion that hops
+slides to its new site within the memory of the fast vibration. Hops are a Poisson process, so that
+D = n_hops a² / (6 n_ions duration) with `n_hops` the number expected, times the correlation factor
+where hops remember the last one.
 
 Same seed, same trajectory.
 """
@@ -22,9 +23,9 @@ from screening.transport.trajectory import Trajectory
 from screening.units import A2_PER_PS_TO_CM2_PER_S
 
 HOP_LENGTH_A = 3.5
-OCTAHEDRON_SPACING_A = 2 * HOP_LENGTH_A
+UNIT_SPACING_A = 2 * HOP_LENGTH_A
 BOND_LENGTH_A = 2.4
-IONS_PER_OCTAHEDRON = 2
+IONS_PER_UNIT = 2
 AMPLITUDES_A = {"K": 0.30, "Ta": 0.12, "Cl": 0.20}
 """Standard deviation of the rattling along each axis."""
 SLOW_SHARE = 0.25
@@ -59,7 +60,7 @@ class Hopping:
     """How the ions of a class of walks move.
 
     Args:
-        grid: numbers of octahedra along the axes.
+        grid: numbers of formula units along the axes.
         n_frames: of the trajectory.
         frame_interval_ps: time between two of them.
         n_hops: expected in the run, of all ions together.
@@ -83,7 +84,7 @@ class Hopping:
     @property
     def n_ions(self) -> int:
         """Mobile ions of the cell."""
-        return IONS_PER_OCTAHEDRON * int(np.prod(self.grid))
+        return IONS_PER_UNIT * int(np.prod(self.grid))
 
     @property
     def correlation_factor(self) -> float:
@@ -118,7 +119,7 @@ class Hopping:
             positions_A += self.drift(rng)[:, None]
         trajectory = Trajectory(
             positions_A=positions_A.astype(np.float32),
-            cell_A=np.diag(self.grid) * OCTAHEDRON_SPACING_A,
+            cell_A=np.diag(self.grid) * UNIT_SPACING_A,
             species=tuple(species.tolist()),
             timestep_fs=TIMESTEP_FS,
             stride=round(self.frame_interval_ps * 1000 / TIMESTEP_FS),
@@ -166,10 +167,10 @@ def crystal(
     grid: tuple[int, int, int], rng: np.random.Generator
 ) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
     """Symbols and sites, Å; the ions begin on sites drawn at random, no two on one."""
-    corners_A = OCTAHEDRON_SPACING_A * np.argwhere(np.ones(grid))
-    chlorine_A = (corners_A[:, None] + BOND_LENGTH_A * DIRECTIONS).reshape(-1, 3)
+    corners_A = UNIT_SPACING_A * np.argwhere(np.ones(grid))
+    chlorine_A = (corners_A[:, None] + BOND_LENGTH_A * DIRECTIONS[:5]).reshape(-1, 3)
     cubic_A = HOP_LENGTH_A * (np.argwhere(np.ones([2 * n for n in grid])) + 0.5)
-    n_ions = IONS_PER_OCTAHEDRON * len(corners_A)
+    n_ions = IONS_PER_UNIT * len(corners_A)
     ions_A = rng.choice(cubic_A, n_ions, replace=False)
     symbols = np.repeat(["K", "Ta", "Cl"], [n_ions, len(corners_A), len(chlorine_A)])
     return symbols, np.concatenate([ions_A, corners_A, chlorine_A])
