@@ -1,0 +1,78 @@
+"""ASE's .traj files, which say the time step, and the temperature of some thermostats."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from screening.errors import InvalidInput
+from workflows.trajectory_files.frames import Block, Contents, CutShort
+
+
+def read_ase_traj(path: Path) -> Contents:
+    """A file of ASE's `Trajectory`.
+
+    Raises:
+        CutShort: it ends within its first frame.
+        InvalidInput: the trajectory of no molecular dynamics, or other atoms further down.
+    """
+    from ase import units
+    from ase.io.trajectory import TrajectoryReader
+
+    try:
+        reader = TrajectoryReader(path)
+        n_frames = len(reader)
+        first = reader[0]
+    except Exception as error:  # ASE raises whatever it stumbles over in a damaged file
+        raise CutShort(f"its first frame is damaged ({error})") from error
+    told: dict[str, Any] = reader.description or {}
+    if told.get("type", "molecular-dynamics") != "molecular-dynamics":
+        raise InvalidInput(
+            f"{path}: of type {told['type']}, which is no molecular dynamics; needed: a run of "
+            "ASE's molecular dynamics"
+        )
+    timestep = told.get("timestep")
+    return Contents(
+        tuple(first.get_chemical_symbols()),
+        _blocks(reader, n_frames, path, told.get("interval")),
+        timestep_fs=None if timestep is None else round(float(timestep) / units.fs, 9),
+        temperature_K=told.get("temperature_K") and round(float(told["temperature_K"]), 6),
+        n_frames=n_frames,
+    )
+
+
+def _blocks(reader: Any, n_frames: int, path: Path, stride: int | None) -> Iterator[Block]:
+    numbers = reader[0].numbers
+    with reader:
+        for frame in range(n_frames):
+            try:
+                atoms = reader[frame]
+            except Exception as error:
+                raise CutShort(f"frame {frame} of {n_frames} is damaged ({error})") from error
+            if not np.array_equal(atoms.numbers, numbers):
+                raise InvalidInput(
+                    f"{path}: holds other atoms, or in another order, from frame {frame} on; "
+                    "needed: one run"
+                )
+            yield _block(atoms, str(path), stride, begins_part=frame == 0)
+
+
+def _block(atoms: Any, name: str, stride: int | None, begins_part: bool) -> Block:
+    results = atoms.calc.results if atoms.calc else {}
+    energy_eV = results.get("energy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of atoms without degrees of freedom
+        temperature_K = atoms.get_temperature() if atoms.has("momenta") else None
+    return Block.of_cartesian(
+        atoms.positions[None],
+        atoms.cell.array,
+        name,
+        None if energy_eV is None else np.array([energy_eV], dtype=np.float64),
+        None if temperature_K is None else np.array([temperature_K]),
+        stride=stride,
+        begins_part=begins_part,
+    )

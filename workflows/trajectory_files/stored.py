@@ -1,0 +1,50 @@
+"""The project's own trajectories: the npz archives in `arrays/` of a results folder."""
+
+from __future__ import annotations
+
+import base64
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from screening.errors import InvalidInput
+from screening.transport.trajectory import Trajectory
+from workflows.trajectory_files.frames import FRAMES_PER_BLOCK, Block, Contents
+
+
+def read_stored(path: Path) -> Contents:
+    """An archive as `Trajectory.as_dict` makes it.
+
+    Raises:
+        InvalidInput: a damaged archive, or one of something else.
+    """
+    try:
+        run = Trajectory.from_dict({"npz": base64.b64encode(path.read_bytes())})
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise InvalidInput(
+            f"{path}: no trajectory of Halideflow, or a damaged one ({error}); needed: a file of "
+            "arrays/ in a results folder"
+        ) from error
+    return Contents(
+        run.species,
+        _blocks(run, str(path)),
+        run.notes,
+        run.timestep_fs,
+        run.temperature_K,
+        len(run.positions_A),
+    )
+
+
+def _blocks(run: Trajectory, name: str) -> Iterator[Block]:
+    energies_eV, temperatures_K = run.potential_energies_eV, run.kinetic_temperatures_K
+    for first in range(0, len(run.positions_A), FRAMES_PER_BLOCK):
+        part = slice(first, first + FRAMES_PER_BLOCK)
+        yield Block.of_cartesian(
+            run.positions_A[part],
+            run.cell_A,
+            name,
+            None if energies_eV is None else energies_eV[part],
+            None if temperatures_K is None else temperatures_K[part],
+            stride=run.stride,
+            begins_part=first == 0,
+        )
