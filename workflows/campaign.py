@@ -2,7 +2,8 @@
 
     enumerate ─▶ [ relax ─▶ stability ─▶ transport (gates) ─▶ dynamics at each T ─▶ fit ] ─▶ rank
                    one such chain a candidate; polymorphs, which compete on the hull, and orderings
-                   that a gate compares wait for each other; without dynamics the gates end it
+                   that a gate compares wait for each other; without dynamics the gates end it;
+                   where glasses are asked for, quench ─▶ dynamics ─▶ amorphous follow transport
 
 The enumeration job answers with the candidates' flows (a detour: the ranking waits for them). The
 same graph runs on this machine or on a cluster.
@@ -28,7 +29,8 @@ from screening.stability.references import ReferencePhases
 from workflows.config import NOT_SCIENCE
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify
-from workflows.stages import dynamics, gates, lowest, relax, stability, transport
+from workflows.stages import amorphous, dynamics, gates, lowest, relax, stability, transport
+from workflows.stages.amorphous import AmorphousMaker
 from workflows.stages.boundary import LOST
 from workflows.stages.gates import GatesMaker
 from workflows.stages.lowest import LowestOrderingMaker
@@ -53,6 +55,7 @@ class CandidateOutputs(Document):
     relax: Any = Field(description="OutputReference; a document once resolved")
     stability: Any
     transport: Any = Field(description="where no dynamics is asked for, the gates' own answer")
+    amorphous: Any = Field(default=None, description="None where no glass is asked for")
 
 
 class EnumerationDocument(Document):
@@ -102,7 +105,8 @@ def _behind_the_config(config: CampaignConfig) -> dict[str, Any]:
         "prototypes": library_sha256(),
         "data": stability.data_sha256(),
         "versions": [
-            stage.VERSION for stage in (relax, lowest, stability, gates, transport, dynamics)
+            stage.VERSION
+            for stage in (relax, lowest, stability, gates, transport, dynamics, amorphous)
         ],
     }
 
@@ -141,14 +145,17 @@ def formula_flow(
             lowest_in_host.get(candidate.origin.host),
             config,
         )
-        jobs += [relaxation, *stages]
         stable, last = stages
+        jobs += [relaxation, stable, last]
+        glasses = _glasses(candidate, relaxation, last, config)
+        jobs += glasses
         outputs.append(
             CandidateOutputs(
                 candidate=CandidateInfo(**candidate.model_dump(exclude={"structure"})),
                 relax=relaxation.output,
                 stability=stable.output,
                 transport=last.output,
+                amorphous=next((made.output for made in glasses), None),
             )
         )
     return Flow(jobs, name=candidates[0].formula), outputs
@@ -176,6 +183,20 @@ def _after_relaxation(
             relaxation.output, stable.output, lowest_in_host, ion, labels
         )
     return stable, last
+
+
+def _glasses(
+    candidate: Candidate, relaxation: Job, transported: Job, config: CampaignConfig
+) -> list[Job]:
+    """One job, or none where no glass is asked for."""
+    if config.amorphous is None or config.dynamics is None:
+        return []
+    maker = AmorphousMaker(config.engine, config.amorphous, config.dynamics, config.gates)
+    return [
+        maker.make(
+            relaxation.output, transported.output, candidate.mobile_ion, _labels(candidate, config)
+        )
+    ]
 
 
 def _labels(candidate: Candidate, config: CampaignConfig) -> dict[str, str]:

@@ -135,7 +135,13 @@ def _block(schema: Schema, values: dict[str, Any], indent: str) -> Iterator[str]
         branch = next(_branches(field))
         about = field.get("description") or branch.get("description", "").partition("\n")[0]
         item = next(_branches(branch.get("items") or {}))
-        if "properties" in branch:
+        if "properties" in branch and field.get("default", {}) is None:
+            yield from _comment([about, "null or a block"], indent)
+            yield f"{indent}{key}: null"
+            block = list(_block(branch, {}, indent + _INDENT))
+            yield from (f"{indent}#{line.removeprefix(indent)}".rstrip() for line in block[:-1])
+            yield ""
+        elif "properties" in branch:
             yield from _comment([about], indent)
             yield f"{indent}{key}:"
             yield from _block(branch, values.get(key, field.get("default", {})), indent + _INDENT)

@@ -11,7 +11,6 @@ import gc
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from pydantic import ValidationError
 
+from screening.amorphous.documents import AmorphousDocument
 from screening.documents import CandidateInfo, Failure, RelaxDocument, StageDocument
 from screening.errors import InvalidInput, NotFinished
 from screening.ranked import RankedCandidate
@@ -28,6 +28,7 @@ from screening.transport.documents import TransportDocument
 from workflows.config import NOT_SCIENCE, StabilitySettings
 from workflows.execution.jobs import JobState, JobTable
 from workflows.ordering_ensemble import OrderingEnsemble, ensemble_of
+from workflows.views import CandidateView, JobView
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -46,38 +47,10 @@ STAGES = (
     "gates",
     "dynamics",
     "transport",
+    "quench",
+    "amorphous",
     "rank",
 )
-
-
-@dataclass(frozen=True)
-class JobView:
-    """A job as people see it."""
-
-    uuid: str
-    index: int
-    stage: str
-    candidate: str | None
-    state: JobState
-    attempts: int
-    started_at: float | None
-    ended_at: float | None
-    code: str | None
-    message: str | None
-    log_tail: str | None
-
-
-@dataclass(frozen=True)
-class CandidateView:
-    """All that is known of one candidate."""
-
-    info: CandidateInfo
-    row: RankedCandidate
-    relax: RelaxDocument | None
-    stability: StabilityDocument | None
-    transport: StageDocument | None  # of the gates alone where no dynamics is asked for
-    ensemble: OrderingEnsemble | None
-    jobs: tuple[JobView, ...]
 
 
 class CampaignResults:
@@ -221,9 +194,7 @@ class CampaignResults:
                 "`halideflow rank CAMPAIGN` lists them"
             )
         entry = entries[identifier]
-        outputs = self.outputs(
-            entry[stage]["uuid"] for stage in ("relax", "stability", "transport")
-        )
+        outputs = self.outputs(_uuids(entry).values())
         (row,) = (row for row in self.ranking() if row.id == identifier)
         return CandidateView(
             info=CandidateInfo(**entry["candidate"]),
@@ -231,6 +202,7 @@ class CampaignResults:
             relax=_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
             stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
             transport=_document(self._last_document, outputs.get(entry["transport"]["uuid"])),
+            amorphous=_document(AmorphousDocument, outputs.get(_uuids(entry).get("amorphous", ""))),
             ensemble=self._ensemble(entry, list(entries.values())),
             jobs=tuple(self._jobs_of(entry)),
         )
@@ -252,7 +224,7 @@ class CampaignResults:
 
     def _jobs_of(self, entry: dict[str, Any]) -> list[JobView]:
         """By uuid, not by label: candidates of one structure share their jobs."""
-        uuids = [entry[stage]["uuid"] for stage in ("relax", "stability", "transport")]
+        uuids = list(_uuids(entry).values())
         marks = ", ".join("?" * len(uuids))
         return self.jobs(
             f"(uuid in ({marks}) or uuid in (select uuid from spawned where spawner_uuid in "
@@ -268,13 +240,17 @@ class CampaignResults:
         """Candidate id -> answer of its stability stage, where there is one."""
         return self._answers("stability", StabilityDocument)
 
+    def glasses(self) -> dict[str, AmorphousDocument]:
+        """Candidate id -> crystal and glasses compared, where they were."""
+        return self._answers("amorphous", AmorphousDocument)
+
     def _answers(self, stage: str, kind: type[D]) -> dict[str, D]:
-        entries = self.entries()
-        outputs = self.outputs(entry[stage]["uuid"] for entry in entries)
+        uuids = {entry["candidate"]["id"]: _uuids(entry).get(stage) for entry in self.entries()}
+        outputs = self.outputs(uuid for uuid in uuids.values() if uuid)
         return {
-            entry["candidate"]["id"]: _document(kind, outputs[entry[stage]["uuid"]])
-            for entry in entries
-            if entry[stage]["uuid"] in outputs
+            candidate: _document(kind, outputs[uuid])
+            for candidate, uuid in uuids.items()
+            if uuid in outputs
         }
 
     def left_out(self) -> dict[str, str]:
@@ -336,6 +312,12 @@ class CampaignResults:
             if document["index"] > found[document["uuid"]][0] and document["output"] is not None:
                 found[document["uuid"]] = document["index"], document["output"]
         return {uuid: output for uuid, (_, output) in found.items() if output}
+
+
+def _uuids(entry: dict[str, Any]) -> dict[str, str]:
+    """Stage -> job of a candidate; stages that were not asked for are not there."""
+    stages = ("relax", "stability", "transport", "amorphous")
+    return {stage: entry[stage]["uuid"] for stage in stages if entry.get(stage)}
 
 
 def _science(config: dict[str, Any]) -> dict[str, Any]:

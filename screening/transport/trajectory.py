@@ -57,10 +57,17 @@ class Trajectory(MSONable):
 
     def from_frame(self, first: int) -> Self:
         """Without the frames before `first`."""
+        return self._part(slice(first, None))
+
+    def until_frame(self, end: int) -> Self:
+        """The first `end` frames."""
+        return self._part(slice(end))
+
+    def _part(self, frames: slice) -> Self:
         return replace(
             self,
-            positions_A=self.positions_A[first:],
-            **{name: series[first:] for name, series in self._series().items()},
+            positions_A=self.positions_A[frames],
+            **{name: series[frames] for name, series in self._series().items()},
         )
 
     def _series(self) -> dict[str, Any]:

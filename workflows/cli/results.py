@@ -12,7 +12,8 @@ from screening.errors import InvalidInput
 from workflows.cli.common import CampaignOrResults, ExitCode, Json, print_json
 
 if TYPE_CHECKING:
-    from workflows.read_model import CampaignResults, JobView
+    from workflows.read_model import CampaignResults
+    from workflows.views import JobView
 
 
 class ExportFormat(StrEnum):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from screening.ranked import RankedCandidate
     from screening.transport.documents import Diffusivity
-    from workflows.read_model import CandidateView
+    from workflows.views import CandidateView
 
 UNKNOWN = "–"
 _WIDE = 120

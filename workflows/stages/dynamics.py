@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobflow import Job, Maker, OutputReference, job
 
+from screening.amorphous.documents import MeltQuenchDocument
 from screening.documents import Failure, RelaxDocument
 from screening.errors import RunExploded
 from screening.gates import Gates
@@ -69,7 +70,7 @@ class DynamicsMaker(Maker):
     data=[Trajectory],
 )
 def dynamics(
-    relaxed: RelaxDocument | None,
+    relaxed: RelaxDocument | MeltQuenchDocument | None,
     temperature_K: float,
     mobile_ion: str,
     engine: EngineSettings,

@@ -66,7 +66,7 @@ class TransportMaker(Maker):
         maker = DynamicsMaker(self.engine, self.settings, self.gates)
         runs = [maker.make(relaxed, t, mobile_ion, labels) for t in self.settings.temperatures_K]
         fitted = fit([run.output for run in runs], list(self.settings.temperatures_K), mobile_ion)
-        _continue_current_job(fitted)
+        continue_current_job(fitted)
         return Flow([*runs, fitted], name=self.name)
 
 
@@ -97,6 +97,13 @@ def transport(
 def fit(
     runs: list[DynamicsDocument | None], temperatures_K: list[float], mobile_ion: str
 ) -> TransportDocument:
+    """See `fit_runs`."""
+    return fit_runs(runs, temperatures_K, mobile_ion)
+
+
+def fit_runs(
+    runs: list[DynamicsDocument | None], temperatures_K: list[float], mobile_ion: str
+) -> TransportDocument:
     """Diffusivity at each temperature and the Arrhenius law over them.
 
     A temperature that failed is kept with its cause; only when all failed has the stage failed.
@@ -122,7 +129,7 @@ def fit(
     return answer(TransportDocument, compute)
 
 
-def _continue_current_job(following: Job) -> None:
+def continue_current_job(following: Job) -> None:
     """Make `following` the next part of the job that is running: same uuid, next index.
 
     jobflow does this by itself where one job replaces another, but not inside a flow.
