@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.core import Structure
+from pymatgen.core import Element, Structure
 
+from screening.compositions import usual_oxidation_states
 from screening.errors import InvalidInput
 from screening.transport.trajectory import Trajectory
 
@@ -19,7 +20,7 @@ MAX_FRAMES = 500  # more come from the same vibrations and tell little that is n
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Atoms of one cell at several times, sorted by species.
+    """Atoms of one cell at several times, sorted by species, cations before anions.
 
     Args:
         fractional: shape (n_frames, n_atoms, 3), in [-1/2, 1/2].
@@ -54,7 +55,8 @@ class Frames:
             raise InvalidInput("positions or cell hold NaN or infinity; drop those frames")
         if abs(np.linalg.det(cell_A)) == 0:
             raise InvalidInput("the cell has no volume; needed: three independent lattice vectors")
-        order = sorted(range(len(species)), key=lambda atom: species[atom])
+        rank = {symbol: (is_anion(symbol, species), symbol) for symbol in set(species)}
+        order = sorted(range(len(species)), key=lambda atom: rank[species[atom]])
         fractional = positions_A[:, order] @ np.linalg.inv(cell_A)
         fractional -= np.rint(fractional)
         return cls(fractional, cell_A, tuple(species[atom] for atom in order))
@@ -67,11 +69,12 @@ class Frames:
     @property
     def widths_A(self) -> NDArray[np.float64]:
         """Distances between opposite faces of the cell, shape (3,)."""
-        return 1 / np.linalg.norm(np.linalg.inv(self.cell_A), axis=0)
+        widths_A: NDArray[np.float64] = 1 / np.linalg.norm(np.linalg.inv(self.cell_A), axis=0)
+        return widths_A
 
     def blocks(self) -> Iterator[tuple[str, slice]]:
         """Each species and where its atoms stand."""
-        for symbol in sorted(set(self.species)):
+        for symbol in dict.fromkeys(self.species):
             first = self.species.index(symbol)
             yield symbol, slice(first, first + self.species.count(symbol))
 
@@ -88,6 +91,17 @@ class Frames:
         most = np.floor(reach_A / self.widths_A + 0.5 - 1e-9).astype(int)
         shifts = product(*(range(-n, n + 1) for n in most))
         return np.array(sorted(shifts, key=lambda n: sum(map(abs, n))), dtype=np.float64)
+
+
+def is_anion(symbol: str, present: Iterable[str]) -> bool:
+    """Whether an element's usual charge is negative beside those present.
+
+    Raises:
+        InvalidInput: no element has that symbol.
+    """
+    if not Element.is_valid_symbol(symbol):
+        raise InvalidInput(f"{symbol!r} is no element; name the species by their elements")
+    return any(charge < 0 for charge in usual_oxidation_states(symbol, "O" in present))
 
 
 def _stacked(

@@ -40,7 +40,8 @@ def reach_of(frames: Frames) -> float:
 
 def bin_centres_A(reach_A: float) -> Floats:
     """Middles of the bins below `reach_A`."""
-    return BIN_WIDTH_A * (np.arange(int(reach_A / BIN_WIDTH_A + 1e-9)) + 0.5)
+    n_bins = int(reach_A / BIN_WIDTH_A + 1e-9)
+    return BIN_WIDTH_A * (np.arange(n_bins, dtype=np.float64) + 0.5)
 
 
 def partial_rdfs(frames: Frames, reach_A: float | None = None) -> tuple[PartialRdf, ...]:
@@ -51,7 +52,7 @@ def partial_rdfs(frames: Frames, reach_A: float | None = None) -> tuple[PartialR
         reach_A: largest distance; None for `reach_of(frames)`.
 
     Returns:
-        One of each unordered pair, both alphabetical; r is `bin_centres_A(reach_A)`.
+        One of each unordered pair, cations before anions; r is `bin_centres_A(reach_A)`.
 
     Raises:
         InvalidInput: a reach below one bin.

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from screening.compositions import usual_oxidation_states
 from screening.disorder.coordination import SHELL_OF_SIX, Shells, first_shells
 from screening.disorder.documents import DisorderReport, PartialRdf, SymmetryMeasure
-from screening.disorder.frames import Frames
+from screening.disorder.frames import Frames, is_anion
 from screening.disorder.rdf import bin_centres_A, partial_rdfs, reach_of
 from screening.disorder.symmetry_measure import octahedral_symmetry_measure
 from screening.errors import InvalidInput
@@ -24,7 +23,7 @@ OPEN_SHELL = 0.3  # g at the minimum above which the shell has no clear end
 def disorder_report(source: Trajectory | Sequence[Structure], mobile_ion: str) -> DisorderReport:
     """Partial RDFs, first-shell coordination and the symmetry measure of the host's MX6.
 
-    Cations and anions are told apart by `usual_oxidation_states`. Around a cation all anions count
+    Cations and anions are told apart by their usual charges. Around a cation all anions count
     together, each within the first minimum of its own g(r); around an anion every cation by itself,
     which shows the anions that bridge. The symmetry measure is of the host's cations, not of the
     mobile ion.
@@ -37,12 +36,12 @@ def disorder_report(source: Trajectory | Sequence[Structure], mobile_ion: str) -
         InvalidInput: no such ion, no frame, or frames that do not belong together.
     """
     frames = Frames.of(source)
-    present = sorted(set(frames.species))
+    present = [symbol for symbol, _ in frames.blocks()]
     if mobile_ion not in present:
-        raise InvalidInput(f"no {mobile_ion} among the species ({', '.join(present)})")
+        raise InvalidInput(f"no {mobile_ion} among the species ({', '.join(sorted(present))})")
     reach_A = reach_of(frames)
     rdfs = partial_rdfs(frames, reach_A)
-    anions = [symbol for symbol in present if _is_anion(symbol, present)]
+    anions = [symbol for symbol in present if is_anion(symbol, present)]
     cations = [symbol for symbol in present if symbol not in anions]
     cutoffs_A = _cutoffs_A(rdfs)
     around_cations = [
@@ -73,11 +72,6 @@ def disorder_report(source: Trajectory | Sequence[Structure], mobile_ion: str) -
         symmetry=tuple(symmetry),
         caveats=tuple(_caveats(rdfs, cations, anions)),
     )
-
-
-def _is_anion(symbol: str, present: Iterable[str]) -> bool:
-    """Whether an element's usual charge is negative; N and the chalcogens too."""
-    return any(state < 0 for state in usual_oxidation_states(symbol, "O" in present))
 
 
 def _cutoffs_A(rdfs: Iterable[PartialRdf]) -> dict[tuple[str, str], float]:

@@ -75,8 +75,8 @@ def octahedral_symmetry_measure(anions_A: Floats) -> Floats:
     open_ones[np.arange(len(q_A)), likeliest] = False
     which, assignment = np.nonzero(open_ones)
     np.maximum.at(overlaps_A, which, _overlaps(q_A[which], assignment))
-    measures = 100 * (1 - np.square(overlaps_A) / (6 * sizes_A2))
-    return np.maximum(measures, 0.0).reshape(anions_A.shape[:-2])
+    measures: Floats = 100 * (1 - np.square(overlaps_A) / (6 * sizes_A2))
+    return np.maximum(measures, 0.0, out=measures).reshape(anions_A.shape[:-2])
 
 
 def _overlaps(q_A: Floats, assignment: NDArray[np.int64]) -> Floats:
@@ -84,4 +84,5 @@ def _overlaps(q_A: Floats, assignment: NDArray[np.int64]) -> Floats:
     rows = np.arange(len(q_A))[:, None]
     axes = _AXES[assignment]
     differences_A = q_A[rows, axes[..., 0]] - q_A[rows, axes[..., 1]]
-    return np.linalg.svd(differences_A, compute_uv=False).sum(axis=1)
+    overlaps_A: Floats = np.linalg.svd(differences_A, compute_uv=False).sum(axis=1)
+    return overlaps_A

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from screening.disorder.documents import DisorderReport, PartialRdf
 from workflows.figures.style import STYLE, new_figure
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROW_OF_WIDTH = 0.2  # height of one pair's panel
+N_COLUMNS = 2
+ROW_OF_WIDTH = 0.22  # height of a row of panels
+MOST_NEIGHBOURS = 16  # of a first shell; n(r) is drawn up to here
 
 
 def disorder_figures(report: DisorderReport) -> dict[str, Figure]:
@@ -45,25 +48,30 @@ def comparison_figures(reports: Mapping[str, DisorderReport]) -> dict[str, Figur
 
 def _rdf_figure(reports: Mapping[str, DisorderReport]) -> Figure:
     """A panel for each pair of species: g(r), and for a single run n(r) beside it."""
-    pairs = sorted({(rdf.centre, rdf.neighbour) for each in reports.values() for rdf in each.rdfs})
+    pairs = list(
+        dict.fromkeys((rdf.centre, rdf.neighbour) for each in reports.values() for rdf in each.rdfs)
+    )
+    n_rows = -(-len(pairs) // N_COLUMNS)
     with mpl.rc_context(STYLE):
-        figure, axes = new_figure("page", ROW_OF_WIDTH * len(pairs) + 0.1)
+        figure, axes = new_figure("page", ROW_OF_WIDTH * n_rows + 0.05)
         axes.remove()
-        panels = figure.subplots(len(pairs), sharex=True, squeeze=False)[:, 0]
-        for panel, pair in zip(panels, pairs, strict=True):
+        panels = figure.subplots(n_rows, N_COLUMNS, squeeze=False).ravel().tolist()
+        for unused in panels[len(pairs) :]:
+            unused.remove()
+        for panel, pair in zip(panels, pairs, strict=False):
+            half_widths_A = {report.half_width_A for report in reports.values()}
+            for half_width_A in half_widths_A:
+                panel.axvline(half_width_A, color="0.8", linewidth=0.8, zorder=0)
             for label, report in reports.items():
                 for rdf in report.rdfs:
                     if (rdf.centre, rdf.neighbour) == pair:
                         panel.plot(report.r_A, rdf.g, label=label)
                         if len(reports) == 1:
                             _mark_shell(panel, report, rdf)
-            panel.set_ylabel("{}–{}\ng(r)".format(*pair))
+            panel.set_ylabel("{1} around {0}, g(r)".format(*pair))
+            panel.set_xlabel("r (Å)")
+            panel.set_xlim(0, max(report.r_A[-1] for report in reports.values()))
             panel.set_ylim(bottom=0)
-        panels[-1].set_xlabel("r (Å)")
-        panels[-1].set_xlim(0, max(report.r_A[-1] for report in reports.values()))
-        for half_width_A in {report.half_width_A for report in reports.values()}:
-            for panel in panels:
-                panel.axvline(half_width_A, color="0.8", linewidth=0.8, zorder=0)
         if len(reports) > 1:
             panels[0].legend()
     return figure
@@ -75,7 +83,7 @@ def _mark_shell(panel: Axes, report: DisorderReport, rdf: PartialRdf) -> None:
     running.spines["right"].set_visible(True)
     running.plot(report.r_A, rdf.running_number, color="C1", linestyle="--")
     running.set_ylabel("n(r)", color="C1")
-    running.set_ylim(0, 16)
+    running.set_ylim(0, MOST_NEIGHBOURS)
     if rdf.shell is not None:
         panel.axvline(rdf.shell.minimum_A, color="0.3", linestyle=":", linewidth=0.8)
 
@@ -90,7 +98,7 @@ def _coordination_figure(report: DisorderReport) -> Figure:
         axes.set_xlabel("neighbours in the first shell")
         axes.set_ylabel("share of centres and frames")
         axes.set_ylim(0, 1.05)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
     return figure
 
@@ -101,13 +109,14 @@ def _symmetry_figure(reports: Mapping[str, DisorderReport]) -> Figure:
         figure, axes = new_figure()
         for run, report in reports.items():
             for each in report.symmetry:
-                unit = f"{each.centre}({','.join(each.neighbours)})$_6$"
+                anions = ",".join(each.neighbours)
+                unit = f"{each.centre}{anions if len(each.neighbours) == 1 else f'({anions})'}$_6$"
                 label = f"{run} {unit}, mean {each.mean:.2f}".strip()
                 if each.share_of_six < 1:
                     label += f" ({100 * each.share_of_six:.0f} % six-fold)"
                 edges = each.bin_width * np.arange(len(each.density) + 1)
                 axes.stairs(each.density, edges, label=label)
-        axes.set_xlabel("continuous symmetry measure, 0 = regular octahedron")
+        axes.set_xlabel("symmetry measure (0: regular octahedron)")
         axes.set_ylabel("probability density")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
