@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from screening.motion.concerted import concerted_pairs
 from screening.motion.documents import Interval, JumpKind, Jumps, Site
 from screening.motion.jumps import JumpEvents
 from screening.motion.periodic_sets import link, new_sets
@@ -19,8 +20,6 @@ MIN_PAIRS = 10
 MIN_IONS_FOR_SPREAD = 4
 KIND_TOLERANCE_A = 0.7
 MAX_KINDS = 12
-CONCERTED_PS = 0.5
-CONCERTED_REACH = 1.5
 
 
 def site_documents(
@@ -73,7 +72,9 @@ def jump_statistics(
         back_68 = _share_interval(n_back, pairs.size)
     if pairs.size >= MIN_PAIRS:
         factor, factor_68 = _correlation_factor(events, pairs)
-    n_concerted, expected = _concerted(events, sites, cell_A, frame_interval_ps)
+    n_concerted, expected = concerted_pairs(
+        events, sites, cell_A, frame_interval_ps=frame_interval_ps
+    )
     return Jumps(
         n_jumps=len(events),
         residence_ps=time_ps / len(events) if len(events) else None,
@@ -157,13 +158,17 @@ def _correlation_factor(
     sums = np.stack(
         [np.bincount(events.ion[pairs], w, minlength=n_ions) for w in (along_A2, lengths_A2)]
     )[:, np.bincount(events.ion[pairs], minlength=n_ions) > 0]
-    n_groups = sums.shape[1]
     cosine = float(sums[0].sum() / sums[1].sum())
-    if cosine >= 1 or n_groups < MIN_IONS_FOR_SPREAD:
-        return (None, None) if cosine >= 1 else (_factor(cosine), None)
+    if cosine >= 1:
+        return None, None
+    n_groups = sums.shape[1]
+    if n_groups < MIN_IONS_FOR_SPREAD:
+        return _factor(cosine), None
     without = (sums[0].sum() - sums[0]) / (sums[1].sum() - sums[1])
     error = math.sqrt((n_groups - 1) * float(without.var()))
-    return _factor(cosine), (_factor(max(cosine - error, -1.0)), _factor(min(cosine + error, 0.99)))
+    if cosine + error >= 1:
+        return _factor(cosine), None
+    return _factor(cosine), (_factor(max(cosine - error, -1.0)), _factor(cosine + error))
 
 
 def _factor(cosine: float) -> float:
@@ -216,32 +221,3 @@ def _kinds(events: JumpEvents, time_ps: float) -> tuple[JumpKind, ...]:
             )
         )
     return tuple(documents)
-
-
-def _concerted(
-    events: JumpEvents,
-    sites: NDArray[np.float64],
-    cell_A: NDArray[np.float64],
-    frame_interval_ps: float,
-) -> tuple[int, float]:
-    """Pairs of jumps by neighbours within `CONCERTED_PS`, found and expected by chance.
-
-    Neighbours: the sites that two ions leave are no farther apart than `CONCERTED_REACH` times the
-    longest of the two jumps. The chance is that of the same pairs of jumps at unrelated times.
-    """
-    n_frames = int(events.frames_at.sum(axis=1).max())
-    window = CONCERTED_PS / frame_interval_ps
-    if len(events) < 2 or n_frames <= 2 * window:
-        return 0, 0.0
-    chance = 1 - (1 - window / n_frames) ** 2
-    start = sites[events.origin]
-    reach_A = CONCERTED_REACH * np.linalg.norm(events.vector_A, axis=1)
-    found, neighbours = 0, 0
-    for i in range(len(events) - 1):
-        off = start[i + 1 :] - start[i]
-        distances_A = np.linalg.norm((off - np.round(off)) @ cell_A, axis=1)
-        near = distances_A <= np.maximum(reach_A[i + 1 :], reach_A[i])
-        near &= events.ion[i + 1 :] != events.ion[i]
-        neighbours += int(near.sum())
-        found += int((np.abs(events.frame[i + 1 :] - events.frame[i])[near] <= window).sum())
-    return found, neighbours * chance

@@ -11,12 +11,12 @@ from scipy import ndimage
 
 from screening.errors import UnusableRun
 from screening.motion.density import ProbabilityDensity
-from screening.motion.periodic_sets import root_of
 
 BLUR_A = 0.3
 PROMINENCE_KT = 1.0
 CORE_KT = 1.0
 MIN_OCCUPANCY = 0.02
+DENSITY_FLOOR = 1e-3
 
 
 def find_sites(density: ProbabilityDensity) -> NDArray[np.float64]:
@@ -25,7 +25,8 @@ def find_sites(density: ProbabilityDensity) -> NDArray[np.float64]:
     The density is blurred by `BLUR_A`, about the amplitude of a vibration, so that noise makes no
     maxima of its own. A site is a maximum that stands out by at least `PROMINENCE_KT` in -ln p
     from every pass to a higher one, and whose basin holds an ion for at least `MIN_OCCUPANCY` of
-    the time; anything less counts as part of the path. It lies at the centre of the density within
+    the time; anything less counts as part of the path, and densities below `DENSITY_FLOOR` of the
+    highest belong to no basin. It lies at the centre of the density within
     `CORE_KT` of the maximum.
 
     Returns:
@@ -35,16 +36,18 @@ def find_sites(density: ProbabilityDensity) -> NDArray[np.float64]:
         UnusableRun: no site: the ions stay nowhere.
     """
     blurred = _blurred(density)
-    occupied = np.flatnonzero(blurred > 0)
-    order = occupied[np.argsort(-blurred.ravel()[occupied], kind="stable")]
-    basin = _basins(blurred.ravel(), order, *density.shape, np.exp(-PROMINENCE_KT))
-    roots, basin = np.unique(basin, return_inverse=True)
+    heights = blurred.ravel()
+    dense = np.flatnonzero(heights > DENSITY_FLOOR * heights.max())
+    order = dense[np.argsort(-heights[dense], kind="stable")]
+    tops, basin = np.unique(
+        _basins(heights, order, *density.shape, np.exp(-PROMINENCE_KT)), return_inverse=True
+    )
     visits = density.visits.sum(axis=0).ravel()[order]
     occupancy = np.bincount(basin, visits) / density.n_frames
-    by_occupancy = np.argsort(-occupancy, kind="stable")
+    members = np.split(order[np.argsort(basin, kind="stable")], np.cumsum(np.bincount(basin))[:-1])
     sites = [
-        _centre(order[basin == label], order[roots[label]], blurred)
-        for label in by_occupancy
+        _centre(members[label], order[tops[label]], blurred)
+        for label in np.argsort(-occupancy, kind="stable")
         if occupancy[label] >= MIN_OCCUPANCY
     ]
     if not sites:
@@ -100,38 +103,46 @@ def _basins(heights, order, na, nb, nc, keep):  # type: ignore[no-untyped-def]
     the lower top, the lower basin is no more than a shoulder of the higher one.
     """
     n = len(order)
-    place = np.full(len(heights), -1, dtype=np.int64)
+    place = np.full(len(heights), n, dtype=np.int64)
     parent = np.arange(n)
-    no_shift = np.zeros((n, 3), dtype=np.int32)
+    near = np.empty(27, dtype=np.int64)
     for here in range(n):
         voxel = order[here]
-        place[voxel] = here
         i, j, k = voxel // (nb * nc), voxel // nc % nb, voxel % nc
         # the neighbour that was added first is the highest
-        highest = n
-        for step in range(27):
-            there = _neighbour(place, i, j, k, step, na, nb, nc)
-            if 0 <= there < min(highest, here):
-                highest = there
+        highest, n_near = n, 0
+        for di in (na - 1, 0, 1):
+            x = i + di if i + di < na else i + di - na
+            for dj in (nb - 1, 0, 1):
+                y = j + dj if j + dj < nb else j + dj - nb
+                for dk in (nc - 1, 0, 1):
+                    z = k + dk if k + dk < nc else k + dk - nc
+                    there = place[(x * nb + y) * nc + z]
+                    if there < n:
+                        highest = min(highest, there)
+                        near[n_near] = there
+                        n_near += 1
+        place[voxel] = here
         if highest == n:
             continue
-        parent[here] = root_of(parent, no_shift, highest)[0]
-        for step in range(27):
-            there = _neighbour(place, i, j, k, step, na, nb, nc)
-            if there < 0 or there == here:
+        own = _top(parent, highest)
+        parent[here] = own
+        for there in near[:n_near]:
+            other = _top(parent, there)
+            if other == own:
                 continue
-            one = root_of(parent, no_shift, here)[0]
-            other = root_of(parent, no_shift, there)[0]
-            low, high = max(one, other), min(one, other)
-            if low != high and heights[voxel] > keep * heights[order[low]]:
+            low, high = max(own, other), min(own, other)
+            if heights[voxel] > keep * heights[order[low]]:
                 parent[low] = high
-    basins = np.empty(n, dtype=np.int64)
+                own = high
     for here in range(n):
-        basins[here] = root_of(parent, no_shift, here)[0]
-    return basins
+        parent[here] = _top(parent, here)
+    return parent
 
 
 @njit(cache=True)
-def _neighbour(place, i, j, k, step, na, nb, nc):  # type: ignore[no-untyped-def]
-    di, dj, dk = step // 9 - 1, step // 3 % 3 - 1, step % 3 - 1
-    return place[((i + di) % na * nb + (j + dj) % nb) * nc + (k + dk) % nc]
+def _top(parent, here):  # type: ignore[no-untyped-def]
+    while parent[here] != here:
+        parent[here] = parent[parent[here]]
+        here = parent[here]
+    return here

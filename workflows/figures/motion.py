@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
 
 from screening.motion.density import ProbabilityDensity, probability_density
-from screening.motion.documents import MotionReport, Percolation, VanHove
+from screening.motion.documents import Jumps, MotionReport, Percolation, VanHove
 from screening.transport.trajectory import Trajectory
-from workflows.figures.style import new_figure
+from workflows.figures.style import STYLE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,17 +27,18 @@ def motion_figures(
     sites; `percolation`, `jumps`, `van_hove_self` and `van_hove_distinct` draw the report alone.
     """
     density = probability_density(trajectory, mobile_ion)
-    figures = {
-        f"density_{LATTICE_VECTORS.replace(LATTICE_VECTORS[axis], '')}": _projection(
-            density, axis, report
-        )
-        for axis in range(3)
-    }
-    figures["percolation"] = _barriers(report.percolation)
-    if report.jumps.kinds:
-        figures["jumps"] = _jump_kinds(report)
-    figures["van_hove_self"] = _van_hove_self(report.van_hove, report.species)
-    figures["van_hove_distinct"] = _van_hove_distinct(report.van_hove, report.species)
+    with mpl.rc_context(STYLE):
+        figures = {
+            f"density_{LATTICE_VECTORS.replace(LATTICE_VECTORS[axis], '')}": _projection(
+                density, axis, report
+            )
+            for axis in range(3)
+        }
+        figures["percolation"] = _barriers(report.percolation)
+        if report.jumps.kinds:
+            figures["jumps"] = _jump_kinds(report)
+        figures["van_hove_self"] = _van_hove_self(report.van_hove, report.species)
+        figures["van_hove_distinct"] = _van_hove_distinct(report.van_hove, report.species)
     return figures
 
 
@@ -57,7 +59,7 @@ def _projection(density: ProbabilityDensity, axis: int, report: MotionReport) ->
         x_A, y_A, density.projected_ions_per_A2(axis), cmap="magma_r", rasterized=True
     )
     sites_A = np.array([site.fractional for site in report.sites])[:, [first, second]] @ plane_A
-    axes.plot(*sites_A.T, "o", mfc="none", mec="#009E73", ms=4, mew=0.6)
+    axes.plot(*sites_A.T, "o", mfc="none", mec="#56B4E9", ms=4, mew=0.9)
     axes.set_aspect("equal")
     axes.set_xlabel(f"x ∥ {LATTICE_VECTORS[first]} (Å)")
     axes.set_ylabel(f"y in the plane of {LATTICE_VECTORS[first]} and {LATTICE_VECTORS[second]} (Å)")
@@ -98,7 +100,17 @@ def _jump_kinds(report: MotionReport) -> Figure:
     axes.set_yscale("log")
     axes.set_xlabel("length of the jump (Å)")
     axes.set_ylabel(f"jumps per {report.species} and ps")
+    axes.set_title(_summary(report.jumps), fontsize=7)
     return figure
+
+
+def _summary(jumps: Jumps) -> str:
+    parts = [f"{jumps.n_jumps} jumps"]
+    if jumps.back_jump_fraction is not None:
+        parts.append(f"{jumps.back_jump_fraction:.0%} undone by the next")
+    if jumps.correlation_factor is not None:
+        parts.append(f"correlation factor {jumps.correlation_factor:.2f}")
+    return ", ".join(parts)
 
 
 def _van_hove_self(van_hove: VanHove, species: str) -> Figure:
