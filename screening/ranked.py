@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from screening.documents import Document, Failure, Rejection
-from screening.transport.documents import Diffusivity
+from screening.transport.documents import Diffusivity, RunEnd
 
 
 class RankedCandidate(Document):
@@ -39,6 +39,9 @@ class RankedCandidate(Document):
     reduction_products: tuple[str, ...] | None = None
     oxidation_products: tuple[str, ...] | None = None
     diffusivity: tuple[Diffusivity, ...] = ()
+    run_ends: dict[str, RunEnd] = Field(
+        default_factory=dict, description="temperature in K -> why that run was ended"
+    )
     activation_energy_eV: float | None = None
     activation_energy_68_eV: tuple[float, float] | None = None
     conductivity_300K_S_cm: float | None = None

@@ -34,7 +34,10 @@ def gate_values(
     transport: Transport | None = None,
     lowest: LowestOrdering | None = None,
 ) -> dict[str, float | None]:
-    """The quantities that gates ask for, as far as they are known."""
+    """The quantities that gates ask for, as far as they are known.
+
+    Of what has only an upper bound it is the bound: it breaks a gate only where the quantity does.
+    """
     values: dict[str, float | None] = {}
     if relaxation is not None:
         values["volume_change_percent"] = abs(relaxation.volume_change_percent)
@@ -48,7 +51,18 @@ def gate_values(
         values["reduction_limit_V"] = stability.reduction_limit_V
         values["oxidation_limit_V"] = stability.oxidation_limit_V
     if transport is not None:
-        values["conductivity_300K_S_cm"] = transport.arrhenius.conductivity_300K_S_cm
+        values["diffusivity_cm2_s"] = min(
+            (
+                d.D_cm2_s or d.upper_bound_cm2_s or math.inf
+                for d in transport.diffusivities
+                if not d.framework_moves
+            ),
+            default=None,
+        )
+        values["conductivity_300K_S_cm"] = (
+            transport.arrhenius.conductivity_300K_S_cm
+            or transport.arrhenius.conductivity_300K_upper_bound_S_cm
+        )
     return values
 
 
@@ -107,6 +121,7 @@ def summarise(
         rejection=rejection,
         failure=decided.failure if decided else None,
         diffusivity=moved.diffusivities if moved else (),
+        run_ends=moved.ends if moved else {},
         **_window(hull),
         **(
             {}

@@ -80,7 +80,7 @@ def write_profiles(stabilities: Mapping[str, StabilityDocument], folder: Path) -
 
 def _flat(row: RankedCandidate) -> dict[str, Any]:
     record: dict[str, Any] = {}
-    for name, value in row.model_dump(mode="json", exclude={"diffusivity"}).items():
+    for name, value in row.model_dump(mode="json", exclude={"diffusivity", "run_ends"}).items():
         if name == "rejection":
             record["rejected_by"] = value and value["gate"]
             record["rejected_value"] = value and value["value"]
@@ -103,4 +103,6 @@ def _flat(row: RankedCandidate) -> dict[str, Any]:
         record[f"D_68_high_cm2_s_{suffix}"] = high
         record[f"upper_bound_cm2_s_{suffix}"] = diffusivity.upper_bound_cm2_s
         record[f"reason_{suffix}"] = diffusivity.reason
+    for temperature_K, end in row.run_ends.items():
+        record[f"outcome_{temperature_K}K"] = end.outcome
     return record

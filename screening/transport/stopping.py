@@ -17,6 +17,10 @@ from screening.transport.trajectory import Trajectory
 from screening.units import A3_TO_CM3
 
 ROOM_TEMPERATURE_K = 300.0
+# A bound that holds at 95 % when looked at once is crossed more often by somebody who looks again
+# and again. Hops at the threshold's own rate, looked at all the time, pass below a threshold / 1.3
+# in under 5 % of runs; below the threshold itself in 18 %.
+REPEATED_LOOKS = 1.3
 _STAYS_A_CRYSTAL = "turns"  # units that rotate are no melt
 
 
@@ -111,7 +115,7 @@ def decide(diffusivity: Diffusivity, rule: StoppingRule, *, is_last: bool) -> Ru
 
     In this order: a framework that melts ends the run, for D is then not that of the crystal; so
     does a D that is known as exactly as asked; so does one that lies below the threshold with 95 %
-    confidence; so does the budget.
+    confidence, repeated looks allowed for; so does the budget.
     """
     melting = [m.message for m in diffusivity.framework if m.kind != _STAYS_A_CRYSTAL]
     if melting:
@@ -121,7 +125,7 @@ def decide(diffusivity: Diffusivity, rule: StoppingRule, *, is_last: bool) -> Ru
     if target is not None and error is not None and error <= target:
         return RunEnd(outcome="converged", message=f"{known}, {target:.0%} asked for")
     highest_cm2_s = _highest(diffusivity)
-    if rule.threshold is not None and highest_cm2_s < rule.threshold.D_cm2_s:
+    if rule.threshold and highest_cm2_s * REPEATED_LOOKS < rule.threshold.D_cm2_s:
         return RunEnd(
             outcome="bound_rejects",
             message=f"D < {highest_cm2_s:.2g} cm²/s at 95 % confidence, while {rule.threshold.gate}"

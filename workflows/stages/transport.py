@@ -8,9 +8,10 @@ from typing import Any
 from jobflow import CURRENT_JOB, Flow, Job, Maker, OnMissing, OutputReference, Response, job
 
 from screening.documents import LowestOrdering, RelaxDocument
+from screening.errors import RunExploded
 from screening.gates import Gates
 from screening.stability.documents import StabilityDocument
-from screening.transport.documents import DynamicsDocument, Transport, TransportDocument
+from screening.transport.documents import DynamicsDocument, RunEnd, Transport, TransportDocument
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
 from workflows.fingerprint import identify
@@ -122,11 +123,19 @@ def fit_runs(
 
         trajectories = [run.trajectory for run in measured]
         analysed = analyse_transport(trajectories, mobile_ion, failures=failures)
-        moved = [run.result or run.partial for run in runs if run]
-        ends = {f"{run.temperature_K:g}": run.end for run in moved if run}
+        ends = {f"{run.temperature_K:g}": end for run in runs if run and (end := _end(run))}
         return analysed.model_copy(update={"ends": ends})
 
     return answer(TransportDocument, compute)
+
+
+def _end(run: DynamicsDocument) -> RunEnd | None:
+    """Why a run was ended; None where the engine was never asked, or failed by itself."""
+    if moved := run.result or run.partial:
+        return moved.end
+    if run.failure and run.failure.code == RunExploded.code:
+        return RunEnd(outcome="exploded", message=run.failure.message)
+    return None
 
 
 def continue_current_job(following: Job) -> None:
