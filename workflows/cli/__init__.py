@@ -15,6 +15,7 @@ from workflows.cli import (
     config,
     doctor,
     interfaces,
+    md,
     prototypes,
     references,
     results,
@@ -71,6 +72,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(references.app)
+app.add_typer(md.app)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from screening.errors import InvalidInput
-from workflows.trajectory_files.frames import Block, Contents, CutShort
+from workflows.trajectory_files.contents import Block, Contents, CutShort
 
 
 def read_ase_traj(path: Path) -> Contents:

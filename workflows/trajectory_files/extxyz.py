@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screening.errors import InvalidInput, UnusableRun
-from workflows.trajectory_files.frames import Block, Contents, CutShort, is_cut
+from workflows.trajectory_files.contents import Block, Contents, CutShort, is_cut
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
 

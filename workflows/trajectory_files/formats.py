@@ -16,8 +16,8 @@ from pathlib import Path
 
 from screening.errors import InvalidInput
 from workflows.trajectory_files.ase_traj import read_ase_traj
+from workflows.trajectory_files.contents import Contents
 from workflows.trajectory_files.extxyz import read_extxyz
-from workflows.trajectory_files.frames import Contents
 from workflows.trajectory_files.stored import read_stored
 from workflows.trajectory_files.vasprun import read_vasprun
 from workflows.trajectory_files.xdatcar import read_xdatcar

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,11 @@ from pathlib import Path
 from screening.errors import InvalidInput
 from screening.formulas import check_element
 from screening.transport.trajectory import Trajectory
+from workflows.trajectory_files.contents import CutShort
 from workflows.trajectory_files.formats import open_file
-from workflows.trajectory_files.frames import CutShort, UnwrappedFrames
+from workflows.trajectory_files.unwrapping import UnwrappedFrames
 
 UNTOLD_STRIDE = 1
-OPTIONS = {
-    "timestep_fs": "--timestep-fs",
-    "stride": "--stride",
-    "temperature_K": "--temperature-K",
-}
 
 
 def read_trajectory(
@@ -51,74 +47,75 @@ def read_trajectory(
         UnusableRun: positions that are not finite, or too far apart to unwrap.
     """
     check_element(mobile_ion)
-    facts = {
-        "timestep_fs": _Fact("time step", "fs", timestep_fs),
-        "stride": _Fact("stride", "steps", stride),
-        "temperature_K": _Fact("temperature", "K", temperature_K),
-    }
-    for name, fact in facts.items():
-        fact.check(OPTIONS[name])
-    total = sum(path.stat().st_size for path in paths if path.is_file())
-    frames: UnwrappedFrames | None = None
+    facts = _Facts(
+        _Fact("time step", "fs", "--timestep-fs", timestep_fs),
+        _Fact("stride", "steps", "--stride", stride),
+        _Fact("temperature", "K", "--temperature-K", temperature_K),
+    )
+    frames = UnwrappedFrames(_check_headers(paths, mobile_ion, facts))
+    total = sum(path.stat().st_size for path in paths)
     done = 0
     for path in paths:
-        try:
-            frames = _read(path, mobile_ion, frames, facts, partial(_shift, advance, done, total))
-        except CutShort as error:
-            raise InvalidInput(f"{path}: {error}; needed: a whole frame at least") from error
+        _read_frames(path, frames, facts, partial(_shift, advance, done, total))
         done += path.stat().st_size
-    if frames is None:
-        raise InvalidInput("no file to read; needed: one at least")
     if len(frames) < 2:
         raise InvalidInput(f"{paths[0]}: one frame; needed: a trajectory")
-    if facts["stride"].value is None:
+    if facts.stride.value is None:
         frames.notes.append(
             "no file says how many steps lie between two frames; taken as one (--stride)"
         )
-        facts["stride"].value = UNTOLD_STRIDE
     return frames.trajectory(
-        facts["timestep_fs"].known(paths, OPTIONS["timestep_fs"]),
-        int(facts["stride"].value),
-        facts["temperature_K"].known(paths, OPTIONS["temperature_K"]),
+        facts.timestep.known(), int(facts.stride.value or UNTOLD_STRIDE), facts.temperature.known()
     )
 
 
-def _shift(advance: Callable[[int, int], None], before: int, total: int, here: int) -> None:
-    """Progress within one file as that of all."""
-    advance(before + here, total)
+def _check_headers(paths: Sequence[Path], mobile_ion: str, facts: _Facts) -> tuple[str, ...]:
+    """See that the files are of one run that can be analysed, before their frames are read.
 
-
-def _read(
-    path: Path,
-    mobile_ion: str,
-    frames: UnwrappedFrames | None,
-    facts: dict[str, _Fact],
-    advance: Callable[[int], None],
-) -> UnwrappedFrames:
-    """Take in one file.
-
-    Raises:
-        CutShort: it ends within its first frame.
+    Returns:
+        the species.
     """
-    name = str(path)
-    with ExitStack() as stack:
-        file = open_file(path, stack)
-        contents = file.contents
-        if frames is None:
-            _check_ion(mobile_ion, contents.species, name)
-            frames = UnwrappedFrames(contents.species)
-        elif contents.species != frames.species:
+    species: tuple[str, ...] | None = None
+    for path in paths:
+        name = str(path)
+        with ExitStack() as stack, _naming(path):
+            contents = open_file(path, stack).contents
+        if species is None:
+            species = contents.species
+            _check_ion(mobile_ion, species, name)
+        if contents.species != species:
             raise InvalidInput(
-                f"{name}: other atoms, or in another order, than the files before; needed: the "
-                "parts of one run"
+                f"{name}: other atoms, or in another order, than {paths[0]}; needed: the parts of "
+                "one run"
             )
-        facts["timestep_fs"].hear(contents.timestep_fs, name)
-        facts["temperature_K"].hear(contents.temperature_K, name)
-        frames.notes += contents.notes
-        n_before = len(frames)
+        facts.timestep.hear(contents.timestep_fs, name)
+        facts.temperature.hear(contents.temperature_K, name)
+    if species is None:
+        raise InvalidInput("no file to read; needed: one at least")
+    unknown = [fact for fact in (facts.timestep, facts.temperature) if fact.value is None]
+    if unknown:
+        raise InvalidInput(
+            f"{' and '.join(fact.noun for fact in unknown)} unknown: "
+            f"{', '.join(path.name for path in paths)} does not say; needed: "
+            f"{' and '.join(f'{fact.option} (in {fact.unit})' for fact in unknown)}"
+        )
+    return species
+
+
+def _read_frames(
+    path: Path, frames: UnwrappedFrames, facts: _Facts, advance: Callable[[int], None]
+) -> None:
+    """Take in the frames of one file."""
+    name = str(path)
+    n_before = len(frames)
+    with ExitStack() as stack, _naming(path):
+        file = open_file(path, stack)
+        frames.notes += file.contents.notes
+        if facts.stride.told is None and file.contents.stride_note:
+            frames.notes.append(file.contents.stride_note)
         try:
-            for block in contents.blocks:
-                facts["stride"].hear(block.stride, name)
+            for block in file.contents.blocks:
+                facts.stride.hear(block.stride, name)
                 frames.extend(block, name)
                 advance(file.position(len(frames) - n_before))
         except CutShort as error:
@@ -127,8 +124,21 @@ def _read(
                 raise
             frames.notes.append(f"{name}: {error}; its {n_read} whole frames are used")
         if len(frames) == n_before == 0:
-            raise CutShort("no frame in it")
-    return frames
+            raise CutShort("there is no frame in it")
+
+
+def _shift(advance: Callable[[int, int], None], before: int, total: int, here: int) -> None:
+    """Progress within one file as that of all."""
+    advance(before + here, total)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A file without a whole frame is no trajectory."""
+    try:
+        yield
+    except CutShort as error:
+        raise InvalidInput(f"{path}: {error}; needed: one whole frame at least") from error
 
 
 def _check_ion(mobile_ion: str, species: tuple[str, ...], name: str) -> None:
@@ -151,49 +161,54 @@ class _Fact:
     Args:
         noun: what it is.
         unit: of the number.
+        option: by which the user tells it.
         told: by the user; goes before what files say.
+
+    Raises:
+        InvalidInput: the user's number is impossible.
     """
 
     noun: str
     unit: str
+    option: str
     told: float | None
     value: float | None = field(init=False)
     _said_by: str = ""
 
     def __post_init__(self) -> None:
-        self.value = self.told
-
-    def check(self, option: str) -> None:
-        """See that what the user says is possible."""
         if self.told is not None and not (math.isfinite(self.told) and self.told > 0):
-            raise InvalidInput(f"{option} {self.told:g}: needed: more than 0 {self.unit}")
+            raise InvalidInput(f"{self.option} {self.told:g}: needed: more than 0 {self.unit}")
+        self.value = self.told
 
     def hear(self, said: float | None, name: str) -> None:
         """What a file says.
 
         Raises:
-            InvalidInput: not what another one says.
+            InvalidInput: not what another one says, or impossible.
         """
         if said is None or self.told is not None:
             return
+        if not (math.isfinite(said) and said > 0):
+            raise InvalidInput(
+                f"{name}: a {self.noun} of {said:g} {self.unit}; needed: {self.option} with the "
+                "true one"
+            )
         if self.value is None:
             self.value, self._said_by = said, name
         if not math.isclose(said, self.value, rel_tol=1e-6):
             raise InvalidInput(
-                f"{name}: {self.noun} {said:g} {self.unit}, but {self.value:g} {self.unit} in "
+                f"{name}: a {self.noun} of {said:g} {self.unit}, but {self.value:g} {self.unit} in "
                 f"{self._said_by}; needed: the parts of one run"
             )
 
-    def known(self, paths: Sequence[Path], option: str) -> float:
-        """The number.
-
-        Raises:
-            InvalidInput: nobody tells it.
-        """
-        if self.value is None:
-            files = ", ".join(path.name for path in paths)
-            raise InvalidInput(
-                f"{self.noun} unknown: {files} does not say; needed: {option} with it in "
-                f"{self.unit}"
-            )
+    def known(self) -> float:
+        """The number, once it is checked that somebody tells it."""
+        assert self.value is not None, self.noun
         return self.value
+
+
+@dataclass(frozen=True)
+class _Facts:
+    timestep: _Fact
+    stride: _Fact
+    temperature: _Fact

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from screening.errors import InvalidInput
 from screening.transport.trajectory import Trajectory
-from workflows.trajectory_files.frames import FRAMES_PER_BLOCK, Block, Contents
+from workflows.trajectory_files.contents import FRAMES_PER_BLOCK, Block, Contents
 
 
 def read_stored(path: Path) -> Contents:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from screening.errors import InvalidInput, UnusableRun
 from screening.units import BOLTZMANN_EV_PER_K
-from workflows.trajectory_files.frames import FRAMES_PER_BLOCK, Block, Contents, CutShort
+from workflows.trajectory_files.contents import FRAMES_PER_BLOCK, Block, Contents, CutShort
 
 _CHUNK_BYTES = 1 << 20
 _MOLECULAR_DYNAMICS = 0  # value of IBRION

@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screening.errors import InvalidInput, UnusableRun
-from workflows.trajectory_files.frames import FRAMES_PER_BLOCK, Block, Contents, CutShort, is_cut
+from workflows.trajectory_files.contents import FRAMES_PER_BLOCK, Block, Contents, CutShort, is_cut
 
 _TITLE = re.compile(rb"\s*Direct configuration\s*=\s*(\S*)", re.IGNORECASE)
 _HEADER_LINES = 7
 _COUNTED = (
-    "stride of {name}: that of its configurations' numbers; if another program thinned and "
-    "renumbered it, --stride tells the true one"
+    "the stride is that of the numbers of its configurations; where another program thinned and "
+    "renumbered them, --stride tells the true one"
 )
 
 
@@ -56,7 +56,9 @@ def read_xdatcar(stream: BufferedIOBase, name: str) -> Contents:
     """
     header = _read_header(stream, stream.readline(), name)
     return Contents(
-        header.species, _blocks(_frames(stream, header, name), name), (_COUNTED.format(name=name),)
+        header.species,
+        _blocks(_frames(stream, header, name), name),
+        stride_note=f"{name}: {_COUNTED}",
     )
 
 

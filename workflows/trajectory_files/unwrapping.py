@@ -2,114 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from screening.errors import InvalidInput, UnusableRun
 from screening.transport.trajectory import Trajectory
+from workflows.trajectory_files.contents import Block, check_cell
 
 CELL_TOLERANCE_A = 1e-3
 LARGEST_STEP = 0.45
 SAME_FRAME_A = 1e-5
 LARGEST_JUMP = 2.0
-FRAMES_PER_BLOCK = 64
 _GROWTH = 1.25
-
-
-class CutShort(Exception):
-    """A file ends within a frame, which is left out; the message says what was found."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Some frames in succession.
-
-    Args:
-        fractional: shape (n_frames, n_atoms, 3), wrapped or not.
-        cell_A: shape (3, 3), of all of them.
-        potential_energies_eV: shape (n_frames,), of the whole cell; None where the file is silent.
-        kinetic_temperatures_K: shape (n_frames,); None where the file is silent.
-        stride: steps between two frames; None where the file does not say.
-        begins_part: the first frame begins a file, or a run that was appended to another one.
-    """
-
-    fractional: NDArray[np.float64]
-    cell_A: NDArray[np.float64]
-    potential_energies_eV: NDArray[np.float64] | None = None
-    kinetic_temperatures_K: NDArray[np.float64] | None = None
-    stride: int | None = None
-    begins_part: bool = False
-
-    @classmethod
-    def of_cartesian(
-        cls,
-        positions_A: NDArray[np.floating[Any]],
-        cell_A: NDArray[np.float64],
-        name: str,
-        potential_energies_eV: NDArray[np.float64] | None = None,
-        kinetic_temperatures_K: NDArray[np.float64] | None = None,
-        stride: int | None = None,
-        begins_part: bool = False,
-    ) -> Block:
-        """From Cartesian positions in the file `name`.
-
-        Raises:
-            InvalidInput: no cell.
-        """
-        check_cell(cell_A, name)
-        return cls(
-            positions_A.astype(np.float64) @ np.linalg.inv(cell_A),
-            cell_A,
-            potential_energies_eV,
-            kinetic_temperatures_K,
-            stride,
-            begins_part,
-        )
-
-
-def check_cell(cell_A: NDArray[np.float64], name: str) -> None:
-    """Let three vectors with a volume pass.
-
-    Raises:
-        InvalidInput: anything else.
-    """
-    if not np.isfinite(cell_A).all() or abs(np.linalg.det(cell_A)) < CELL_TOLERANCE_A**3:
-        raise InvalidInput(
-            f"{name}: no periodic cell, but the vectors {cell_A.tolist()} Å; needed: three that "
-            "span a volume"
-        )
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a file says of the whole run, and its frames one block after the other.
-
-    Args:
-        species: n_atoms element symbols.
-        blocks: read as they are asked for. It may raise `CutShort` where the file ends too early.
-        notes: what a reader of the results should know of the file.
-        timestep_fs: None where the file does not say.
-        temperature_K: of the thermostat; None where the file does not say.
-        n_frames: None where only reading the file tells.
-    """
-
-    species: tuple[str, ...]
-    blocks: Iterator[Block]
-    notes: tuple[str, ...] = ()
-    timestep_fs: float | None = None
-    temperature_K: float | None = None
-    n_frames: int | None = None
-
-
-def is_cut(lines: list[bytes], n_lines: int) -> bool:
-    """Whether some of the lines of a frame lack, or digits at the end of the last one."""
-    if len(lines) < n_lines:
-        return True
-    return not lines[-1].endswith(b"\n") and len(lines[-1]) < len(lines[-2 % len(lines)].rstrip())
 
 
 @dataclass
@@ -120,6 +26,7 @@ class _Seam:
     frame: int
     atom: int
     step_A: float
+    step: float
 
 
 @dataclass
@@ -177,12 +84,12 @@ class UnwrappedFrames:
         steps = np.diff(path, axis=0)
         images = np.rint(steps)
         steps -= images
-        self._check_steps(steps, name)
-        first = self._check_seam(steps @ cell_A, name) if block.begins_part else 0
+        first = 0
+        within = steps[1:] if block.begins_part else steps
         if block.begins_part and self._n_frames:
-            self._note_longest(steps[1:] @ cell_A)
-        else:
-            self._note_longest(steps @ cell_A)
+            first = self._check_seam(steps[0], cell_A, name)
+        self._check_steps(within, self._n_frames + len(steps) - len(within), name)
+        self._note_longest(within @ cell_A)
         unwrapped = block.fractional + (self._image - np.cumsum(images, axis=0))
         self._append(unwrapped[first:] @ cell_A)
         self._record(block, first)
@@ -235,41 +142,40 @@ class UnwrappedFrames:
                 "the run exploded or the file is damaged; give the frames before it"
             )
 
-    def _check_steps(self, steps: NDArray[np.float64], name: str) -> None:
+    def _check_steps(self, steps: NDArray[np.float64], first: int, name: str) -> None:
+        """See that no atom moves too far to tell how, on the way to frame `first` and later."""
         lengths = np.abs(steps).max(axis=2)
-        if lengths.max() > LARGEST_STEP:
-            self._refuse_step(lengths, name)
-
-    def _refuse_step(self, lengths: NDArray[np.float64], name: str) -> NoReturn:
-        frame, atom = (int(i) for i in np.unravel_index(lengths.argmax(), lengths.shape))
-        frame += self._n_frames
+        if not (lengths > LARGEST_STEP).any():
+            return
+        row, atom = (int(i) for i in np.unravel_index(lengths.argmax(), lengths.shape))
         raise UnusableRun(
             f"{name}: atom {atom} ({self.species[atom]}) moves {lengths.max():.2f} of the cell "
-            f"from frame {frame - 1} to {frame}; whether it went this way or the other way round "
-            f"cannot be told beyond {LARGEST_STEP:g}; store frames more often, or unwrap them "
-            "where the run was made"
+            f"from frame {first + row - 1} to {first + row}; whether it went this way or the other "
+            f"way round cannot be told beyond {LARGEST_STEP:g}; store frames more often"
         )
 
-    def _check_seam(self, steps_A: NDArray[np.float64], name: str) -> int:
+    def _check_seam(
+        self, steps: NDArray[np.float64], cell_A: NDArray[np.float64], name: str
+    ) -> int:
         """Look at the step into a new part; the frames to leave out, 1 where one is repeated."""
-        if not self._n_frames:
-            return 0
-        lengths_A = np.linalg.norm(steps_A[0], axis=1)
+        lengths_A = np.linalg.norm(steps @ cell_A, axis=1)
         atom = int(lengths_A.argmax())
         if lengths_A[atom] < SAME_FRAME_A:
             self.notes.append(f"{name}: its first frame repeats the one before and is left out")
             return 1
-        self._seams.append(_Seam(name, self._n_frames, atom, float(lengths_A[atom])))
+        step_A, step = float(lengths_A[atom]), float(np.abs(steps).max())
+        self._seams.append(_Seam(name, self._n_frames, atom, step_A, step))
         return 0
 
     def _check_order(self) -> None:
         for seam in self._seams:
-            if 0 < LARGEST_JUMP * self._longest_A < seam.step_A:
+            jumps = 0 < LARGEST_JUMP * self._longest_A < seam.step_A
+            if jumps or seam.step > LARGEST_STEP:
                 raise InvalidInput(
                     f"{seam.name}: does not go on where the part before it ends: atom {seam.atom} "
                     f"({self.species[seam.atom]}) jumps {seam.step_A:.2f} Å to its first frame "
                     f"(frame {seam.frame}), while no atom moves more than {self._longest_A:.2f} Å "
-                    "between frames elsewhere; give the segments of one run, all of them, in order"
+                    "between frames elsewhere; needed: the parts of one run, all of them, in order"
                 )
 
     def _note_longest(self, steps_A: NDArray[np.float64]) -> None:

@@ -1,0 +1,58 @@
+"""The mean squared displacement of every species over time, and what D was read from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+
+from screening.transport.documents import Diffusivity
+from screening.units import A2_PER_PS_TO_CM2_PER_S
+from workflows.figures.style import STYLE, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_REGION = "0.92"  # a light grey
+
+
+def msd_figure(diffusivity: Diffusivity) -> Figure:
+    """Log-log, mobile ion first, the diffusive regime shaded.
+
+    The dashed line is 6 D t: parallel to the mean squared displacement where D was found, and below
+    it by what the rattling adds. An upper bound is drawn dotted.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = new_figure()
+        curves = sorted(diffusivity.msd, key=lambda curve: curve.species != diffusivity.species)
+        for curve in curves:
+            seen = [
+                (t, msd) for t, msd in zip(curve.lag_ps, curve.msd_A2, strict=True) if msd > 0 < t
+            ]
+            style = "o-" if curve.species == diffusivity.species else "-"
+            axes.plot(*zip(*seen, strict=True), style, markersize=2.5, label=curve.species)
+        longest_ps = max(t for curve in curves for t in curve.lag_ps)
+        from_ps = diffusivity.diffusive_from_ps
+        if from_ps is not None:
+            axes.axvspan(from_ps, longest_ps, color=_REGION, zorder=0, lw=0, label="fitted")
+        D_cm2_s = diffusivity.D_cm2_s
+        is_value = D_cm2_s is not None
+        value = D_cm2_s if D_cm2_s is not None else diffusivity.upper_bound_cm2_s
+        if value:
+            lags_ps = [from_ps or longest_ps / 10, longest_ps]
+            axes.plot(
+                lags_ps,
+                [6 * value / A2_PER_PS_TO_CM2_PER_S * t for t in lags_ps],
+                "--" if is_value else ":",
+                color="black",
+                label=f"6Dt, D {'=' if is_value else '<'} {value:.1e} cm²/s",
+            )
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="lag (ps)",
+            ylabel="mean squared displacement (Å²)",
+            title=f"{diffusivity.species} at {diffusivity.temperature_K:g} K",
+        )
+        axes.legend()
+    return figure
