@@ -1,17 +1,19 @@
 """How much of a run's start is not yet equilibrium.
 
-The cut is where the rest holds the most independent samples: a start that differs from the rest
-raises the rest's correlation time as long as it is in it. On a stationary run that cut wanders, for
-the correlation time is known roughly only. It is therefore made only where what it leaves out
-differs from what it keeps beyond chance. It never leaves out more than half.
+The cut is where the mean of the rest has the least standard error: a start that differs from the
+rest adds to the rest's variance and correlation time as long as it is in it. On a stationary run
+that cut wanders, for its error is known roughly only. It is therefore made only where what it
+leaves out differs from what it keeps beyond chance. It never leaves out more than half.
 
-Four quantities are looked at, those that there are: potential energy, kinetic temperature, and how
-far the framework and the mobile ions move from one stretch of time to the next. The mean positions
-of two neighbouring stretches are compared, so that vibration does not count. The ions' hops are few
-and come in bursts: they call for a cut only if single ions, too, agree on it.
+These quantities are looked at, as far as there are any: potential energy, kinetic temperature, how
+far the framework moves from one frame to the next (its heat), and how far framework and mobile ions
+move from one stretch of time to the next. There the mean positions of two neighbouring stretches
+are compared, so that vibration does not count. The ions' hops are few and come in bursts: they call
+for a cut only if single ions, too, agree on it.
 
 Reference:
-    Chodera, J. Chem. Theory Comput. 12, 1799 (2016), doi:10.1021/acs.jctc.5b00784.
+    Clark, Cole, Michel, J. Chem. Theory Comput. 21, 88 (2025), doi:10.1021/acs.jctc.4c01359, after
+    Chodera, ibid. 12, 1799 (2016), doi:10.1021/acs.jctc.5b00784.
 """
 
 from __future__ import annotations
@@ -42,15 +44,13 @@ class _Series:
 
     Args:
         name: as the report calls it.
-        values: shape (n,).
+        per_atom: shape (n, n_atoms); one column for what has no atoms.
         spacing: frames from one value to the next.
-        per_atom: shape (n, n_atoms), whose mean over atoms `values` is; None where there is none.
     """
 
     name: str
-    values: NDArray[np.float64]
+    per_atom: NDArray[np.float64]
     spacing: int
-    per_atom: NDArray[np.float64] | None = None
 
 
 def find_equilibration(trajectory: Trajectory, mobile_ion: str) -> tuple[int, Equilibration]:
@@ -78,8 +78,8 @@ def find_equilibration(trajectory: Trajectory, mobile_ion: str) -> tuple[int, Eq
         else "no start differs from the rest"
     )
     test = (
-        "the cut that leaves the most independent samples (Chodera 2016), if what it leaves out "
-        f"differs at p < {SIGNIFICANCE:g}, of {', '.join(cuts)}: {found}"
+        "the cut that leaves the mean of the rest the least standard error (Clark 2024), if what "
+        f"it leaves out differs at p < {SIGNIFICANCE:g}; of {', '.join(cuts)}: {found}"
     )
     return cuts[late], Equilibration(cut_ps=cut_ps, test=test)
 
@@ -89,66 +89,75 @@ def _recorded(trajectory: Trajectory) -> list[_Series]:
         "potential energy": trajectory.potential_energies_eV,
         "kinetic temperature": trajectory.kinetic_temperatures_K,
     }
-    return [
-        _Series(name, *block_means(values))
-        for name, values in recorded.items()
-        if values is not None
-    ]
+    series = []
+    for name, values in recorded.items():
+        if values is not None:
+            means, length = block_means(values)
+            series.append(_Series(name, means[:, None], length))
+    return series
 
 
 def _movements(trajectory: Trajectory, mobile_ion: str) -> list[_Series]:
-    """|mean position of the next stretch - mean position of this|², framework and ions.
+    """Squared displacements from frame to frame, and from stretch to stretch of time.
 
     Some `MAX_BLOCKS` evenly spaced frames stand for all.
     """
     mobile = mobile_mask(trajectory, mobile_ion)
-    n_frames = len(trajectory.positions_A)
-    spacing = -(-n_frames // MAX_BLOCKS)
-    r_A = trajectory.positions_A[::spacing].astype(np.float64)
-    r_A -= r_A[0].copy()
-    r_A -= r_A[:, ~mobile].mean(axis=1, keepdims=True)
-    stretch_frames = max(STRETCH_PS / trajectory.frame_interval_ps, STRETCH_SHARE * n_frames)
-    stretch = min(math.ceil(stretch_frames / spacing), len(r_A) // 8)
-    sums_A = np.cumsum(r_A, axis=0, out=r_A)
-    means_A = (sums_A[stretch:] - sums_A[:-stretch]) / stretch
-    moved_A2 = np.square(means_A[stretch:] - means_A[:-stretch]).sum(axis=2)
+    r_A = trajectory.positions_A
+    spacing = -(-len(r_A) // MAX_BLOCKS)
+    frames = np.arange(0, len(r_A) - 1, spacing)
+    steps_A = (r_A[frames + 1] - r_A[frames])[:, ~mobile]
+    steps_A -= steps_A.mean(axis=1, keepdims=True)
+
+    stretch_frames = max(STRETCH_PS / trajectory.frame_interval_ps, STRETCH_SHARE * len(r_A))
+    stretch = min(math.ceil(stretch_frames / spacing), len(frames) // 8)
+    path_A = r_A[frames].astype(np.float64)
+    path_A -= path_A[:, ~mobile].mean(axis=1, keepdims=True)
+    path_A -= path_A[0].copy()
+    sums_A = np.cumsum(path_A, axis=0, out=path_A)
+    # the difference of the sums over two neighbouring stretches
+    moves_A = (
+        sums_A[2 * stretch :] - 2 * sums_A[stretch:-stretch] + sums_A[: -2 * stretch]
+    ) / stretch
+    moved_A2 = np.einsum("tik,tik->ti", moves_A, moves_A)
     over = f"over {stretch * spacing * trajectory.frame_interval_ps:.3g} ps"
+    heat_A2 = np.einsum("tik,tik->ti", steps_A, steps_A, dtype=np.float64)
     return [
-        _Series(f"{name} {over}", moved_A2[:, who].mean(axis=1), spacing, moved_A2[:, who])
-        for name, who in (
-            ("displacement of the framework", ~mobile),
-            (f"displacement of {mobile_ion}", mobile),
-        )
+        _Series("displacement of the framework from frame to frame", heat_A2, spacing),
+        _Series(f"displacement of the framework {over}", moved_A2[:, ~mobile], spacing),
+        _Series(f"displacement of {mobile_ion} {over}", moved_A2[:, mobile], spacing),
     ]
 
 
 def _cut(series: _Series) -> int:
     """First frame to keep for the sake of one quantity; 0 unless what is left out differs."""
-    values = series.values
+    values = series.per_atom.mean(axis=1)
     tried = np.unique(np.linspace(0, MAX_SHARE * len(values), CUTS_TRIED + 1).astype(int))
-    samples = [(len(values) - cut) / statistical_inefficiency(values[cut:]) for cut in tried]
-    cut = int(tried[int(np.argmax(samples))])
-    if cut == 0 or not _differs(values, cut, max(samples)):
-        return 0
-    if series.per_atom is not None and not _atoms_agree(series.per_atom, cut):
-        return 0
-    return cut * series.spacing
+    errors = [_error_of_mean(values[cut:])[0] for cut in tried]
+    cut = int(tried[int(np.argmin(errors))])
+    agreed = cut > 0 and _differs(values, cut) and _atoms_agree(series.per_atom, cut)
+    return cut * series.spacing if agreed else 0
 
 
-def _differs(values: NDArray[np.float64], cut: int, n_samples: float) -> bool:
+def _error_of_mean(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Standard error of the mean and the number of independent values that it rests on."""
+    n_independent = len(values) / statistical_inefficiency(values)
+    return float(values.std()) / math.sqrt(n_independent), n_independent
+
+
+def _differs(values: NDArray[np.float64], cut: int) -> bool:
     """T test of the mean of what is left out, by the scatter of the rest."""
     out, rest = values[:cut], values[cut:]
-    n_out = max(n_samples * len(out) / len(rest), 1.0)
-    error = float(rest.std(ddof=1)) * math.sqrt(1 / n_samples + 1 / n_out)
-    difference = abs(float(out.mean() - rest.mean()))
-    reach = float(stats.t.ppf(1 - SIGNIFICANCE / 2, max(n_samples - 1, 1.0)))
-    return difference > reach * error
+    error, n_rest = _error_of_mean(rest)
+    n_out = max(n_rest * len(out) / len(rest), 1.0)
+    reach = float(stats.t.ppf(1 - SIGNIFICANCE / 2, max(n_rest - 1, 1.0)))
+    return abs(float(out.mean() - rest.mean())) > reach * error * math.sqrt(1 + n_rest / n_out)
 
 
 def _atoms_agree(per_atom: NDArray[np.float64], cut: int) -> bool:
-    """Paired t test over atoms: whether the difference is more than a few atoms' doing."""
+    """Paired t test over atoms, if any: the difference is more than a few atoms' doing."""
     change = per_atom[:cut].mean(axis=0) - per_atom[cut:].mean(axis=0)
-    if change.size < 2:
-        return False
+    if change.size == 1:
+        return True
     reach = float(stats.t.ppf(1 - SIGNIFICANCE / 2, change.size - 1))
     return abs(float(change.mean())) > reach * float(stats.sem(change))
