@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from screening.errors import InvalidInput
-from screening.transport.documents import Arrhenius, Diffusivity
-from screening.units import (
-    A3_TO_CM3,
-    BOLTZMANN_EV_PER_K,
-    BOLTZMANN_J_PER_K,
-    ELEMENTARY_CHARGE_C,
+from screening.errors import InvalidInput, UnusableRun
+from screening.transport.arrhenius_law import check_arrhenius_law
+from screening.transport.arrhenius_points import (
+    ONE_SIGMA,
+    ArrheniusPoints,
+    abscissa,
+    arrhenius_points,
 )
+from screening.transport.documents import Arrhenius, Diffusivity
+from screening.transport.line_posterior import LinePosterior, line_posterior
+from screening.transport.nernst_einstein import conductivity_per_diffusivity
+from screening.units import A3_TO_CM3, BOLTZMANN_EV_PER_K
 
 ROOM_TEMPERATURE_K = 300.0
 MIN_TEMPERATURES = 3
-MISFIT_LEVEL = 0.05
+TAILS = ((1 - ONE_SIGMA) / 2, (1 + ONE_SIGMA) / 2, 0.025, 0.975)  # of 68 and of 95 %
+NERNST_EINSTEIN = "σ = n z² e² D / (kB T), Nernst–Einstein with Haven ratio 1"
+MAX_LN = 230.0  # a hundred decades: what lies beyond is no diffusivity
 
 
 def fit_arrhenius(
     diffusivities: Sequence[Diffusivity], *, n_mobile: float, volume_A3: float, charge: int = 1
 ) -> Arrhenius:
-    """Fit ln D = ln D0 - Ea / (kB T) and extrapolate D and σ to 300 K.
+    """Posterior of ln D = ln D0 - Ea / (kB T), with D and σ at 300 K.
 
-    Least squares over 1/T, each ln D weighted by the inverse square of half its 68 % interval.
-    Intervals of the result follow from those errors. Where the points scatter about the line
-    significantly more than their errors allow (χ² at the 5 % level: another phase, another
-    mechanism), all intervals grow by √(χ² / degrees of freedom). Ea is that of ln D, which is that
-    of ln(σT); a fit of ln σ would give about kB T less. Neither upper bounds nor diffusivities
-    in a framework that moves itself are used.
+    Values enter with Student errors as their 68 and 95 % intervals have them, upper bounds as
+    censored data, and the points may scatter about the line further than their errors say; see
+    `screening.transport.line_posterior`. Intervals at 300 K thus hold the extrapolation and the
+    correlation of Ea with D0. `law` tests whether there is one line. Diffusivities in a framework
+    that moves itself are left out.
+
+    Ea of ln D is that of ln(σT). Fitting ln σ instead over the same temperatures with the same
+    weights gives the Ea of ln σ, about kB T less. Extrapolation to 300 K is along ln D.
 
     σ = n z² e² D / (kB T), Nernst–Einstein with n = n_mobile / volume: all mobile ions of the cell
     carry charge, and they move independently (Haven ratio 1).
@@ -47,7 +54,8 @@ def fit_arrhenius(
 
     Returns:
         Intervals only from three temperatures that carry a value, a line without intervals from
-        two, nothing from fewer; `reason` then says so.
+        two, nothing from fewer; `reason` then says so, and D(300 K) is bounded by D at the lowest
+        temperature, which is at least as large unless there is a phase change in between.
 
     Raises:
         InvalidInput: n_mobile, volume or charge not positive, or a value that is not positive or
@@ -56,99 +64,148 @@ def fit_arrhenius(
     for name, number in (("n_mobile", n_mobile), ("volume_A3", volume_A3), ("charge", charge)):
         if not (math.isfinite(number) and number > 0):
             raise InvalidInput(f"{name}={number:g} must be positive")
-    values = [entry for entry in diffusivities if entry.D_cm2_s and not entry.framework_moves]
-    n_temperatures = len({entry.temperature_K for entry in values})
-    n_tried = len({entry.temperature_K for entry in diffusivities})
-    found = f"{n_temperatures} of {n_tried} temperatures carry a diffusivity"
-    if melted := [f"{entry.temperature_K:g}" for entry in diffusivities if entry.framework_moves]:
-        found += f" (not counting {', '.join(melted)} K, where the framework moves)"
-    if n_temperatures < 2:
-        return Arrhenius(reason=f"{found}; a line needs 2, its error bars 3")
-    abscissae = np.array([_abscissa(entry.temperature_K) for entry in values])
-    line = _fit_line(abscissae, *np.array([_ln_with_error(entry) for entry in values]).T)
-    at_room = _abscissa(ROOM_TEMPERATURE_K)
-    D_cm2_s = math.exp(line.at(at_room))
+    points = arrhenius_points(diffusivities)
     carriers_per_cm3 = n_mobile / (volume_A3 * A3_TO_CM3)
-    S_s_per_cm3 = _conductivity_per_diffusivity(carriers_per_cm3, charge)
-    without_errors = Arrhenius(
-        activation_energy_eV=line.slope,
-        prefactor_cm2_s=math.exp(line.at(0.0)),
-        D_300K_cm2_s=D_cm2_s,
-        conductivity_300K_S_cm=D_cm2_s * S_s_per_cm3,
-        reason=f"{found}; error bars need 3",
-    )
-    if n_temperatures < MIN_TEMPERATURES:
-        return without_errors
-    reach = math.exp(line.error_at(at_room))
-    low_cm2_s, high_cm2_s = D_cm2_s / reach, D_cm2_s * reach
-    return without_errors.model_copy(
-        update={
-            "activation_energy_68_eV": (
-                line.slope - line.slope_error,
-                line.slope + line.slope_error,
-            ),
-            "D_300K_68_cm2_s": (low_cm2_s, high_cm2_s),
-            "conductivity_300K_68_S_cm": (low_cm2_s * S_s_per_cm3, high_cm2_s * S_s_per_cm3),
-            "reason": None,
-        }
-    )
-
-
-@dataclass(frozen=True)
-class _Line:
-    """y = mean_y + slope (x - mean_x); the errors of mean_y and slope are independent."""
-
-    mean_x: float
-    mean_y: float
-    slope: float
-    mean_error: float
-    slope_error: float
-
-    def at(self, x: float) -> float:
-        return self.mean_y + self.slope * (x - self.mean_x)
-
-    def error_at(self, x: float) -> float:
-        return math.hypot(self.mean_error, self.slope_error * (x - self.mean_x))
-
-
-def _fit_line(x: NDArray[np.float64], y: NDArray[np.float64], errors: NDArray[np.float64]) -> _Line:
-    """Weighted least squares; errors grow where the misfit is significant."""
-    weights = errors**-2.0
-    mean_x, mean_y = np.average(x, weights=weights), np.average(y, weights=weights)
-    spread = float(weights @ (x - mean_x) ** 2)
-    slope = float(weights @ ((x - mean_x) * (y - mean_y))) / spread
-    chi2 = float(weights @ (y - mean_y - slope * (x - mean_x)) ** 2)
-    dof = x.size - 2
-    misfits = dof > 0 and chi2 > stats.chi2.ppf(1 - MISFIT_LEVEL, dof)
-    growth = math.sqrt(chi2 / dof) if misfits else 1.0
-    return _Line(
-        mean_x=float(mean_x),
-        mean_y=float(mean_y),
-        slope=slope,
-        mean_error=growth / math.sqrt(weights.sum()),
-        slope_error=growth / math.sqrt(spread),
-    )
-
-
-def _abscissa(temperature_K: float) -> float:
-    """The abscissa in which Ea is the slope of ln D, 1/eV."""
-    return -1.0 / (BOLTZMANN_EV_PER_K * temperature_K)
-
-
-def _ln_with_error(entry: Diffusivity) -> tuple[float, float]:
-    """Ln D and half its 68 % interval."""
-    if entry.D_cm2_s is None or entry.D_68_cm2_s is None:
-        raise InvalidInput(f"D at {entry.temperature_K:g} K has no 68 % interval to weigh it by")
-    low_cm2_s, high_cm2_s = entry.D_68_cm2_s
-    if not 0 < low_cm2_s <= entry.D_cm2_s <= high_cm2_s < math.inf or low_cm2_s == high_cm2_s:
-        raise InvalidInput(
-            f"D at {entry.temperature_K:g} K is {entry.D_cm2_s:.3g} in {low_cm2_s:.3g} to "
-            f"{high_cm2_s:.3g} cm²/s; a positive value inside an interval of some width is needed"
+    S_s_per_cm3 = conductivity_per_diffusivity(carriers_per_cm3, charge, ROOM_TEMPERATURE_K)
+    known: dict[str, Any] = {
+        "carriers_per_cm3": carriers_per_cm3,
+        "charge": charge,
+        "conductivity_formula": NERNST_EINSTEIN,
+        "notes": _notes(points),
+    }
+    n_tried = len({round(entry.temperature_K) for entry in diffusivities})
+    found = f"{points.n_temperatures} of {n_tried} temperatures carry a diffusivity"
+    if points.left_out:
+        found += f" (not counting {_list(points.left_out)}, where the framework moves)"
+    if points.n_temperatures < 2:
+        return _bounded(
+            points, S_s_per_cm3, known, reason=f"{found}; a line needs 2, its error bars 3"
         )
-    return math.log(entry.D_cm2_s), math.log(high_cm2_s / low_cm2_s) / 2
+    posterior = line_posterior(points.log_values(), points.log_bounds())
+    with_errors = points.n_temperatures >= MIN_TEMPERATURES
+    law = _law(posterior, _ln_T_slope_eV(points), S_s_per_cm3, with_errors=with_errors)
+    if law is None:
+        return _bounded(points, S_s_per_cm3, known, reason=f"{found}, too close together for a law")
+    known |= law
+    if not with_errors:
+        return _bounded(points, S_s_per_cm3, known, reason=f"{found}; error bars need 3")
+    return Arrhenius(**known, law=check_arrhenius_law(points))
 
 
-def _conductivity_per_diffusivity(carriers_per_cm3: float, charge: int) -> float:
-    """Nernst–Einstein at 300 K, σ / D in S s/cm³: n z² e² / (kB T)."""
-    kT_J = BOLTZMANN_J_PER_K * ROOM_TEMPERATURE_K
-    return carriers_per_cm3 * (charge * ELEMENTARY_CHARGE_C) ** 2 / kT_J
+def arrhenius_band(
+    diffusivities: Iterable[Diffusivity], temperatures_K: Sequence[float]
+) -> NDArray[np.float64]:
+    """D of the law at any temperature, from the same posterior as `fit_arrhenius`.
+
+    Returns:
+        shape (3, n): lower end of the 68 % interval, median and upper end, cm²/s.
+
+    Raises:
+        UnusableRun: values at fewer than three temperatures.
+        InvalidInput: as `fit_arrhenius`.
+    """
+    points = arrhenius_points(diffusivities)
+    if points.n_temperatures < MIN_TEMPERATURES:
+        raise UnusableRun(
+            f"{points.n_temperatures} temperatures carry a diffusivity; a band needs "
+            f"{MIN_TEMPERATURES}"
+        )
+    posterior = line_posterior(points.log_values(), points.log_bounds())
+    tails = (TAILS[0], 0.5, TAILS[1])
+    return np.exp([posterior.quantiles(posterior.at(abscissa(t)), tails) for t in temperatures_K]).T
+
+
+def arrhenius_line(
+    arrhenius: Arrhenius, temperatures_K: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """D of a law that has a line, cm²/s.
+
+    Raises:
+        UnusableRun: it has none.
+    """
+    if arrhenius.prefactor_cm2_s is None or arrhenius.activation_energy_eV is None:
+        raise UnusableRun(f"no Arrhenius law: {arrhenius.reason}")
+    kT_eV = BOLTZMANN_EV_PER_K * temperatures_K
+    return np.asarray(arrhenius.prefactor_cm2_s * np.exp(-arrhenius.activation_energy_eV / kT_eV))
+
+
+def _law(
+    posterior: LinePosterior, ln_T_slope_eV: float, S_s_per_cm3: float, *, with_errors: bool
+) -> dict[str, Any] | None:
+    """The fields of the law; None where D0 or D(300 K) would be a hundred decades off."""
+    ln_D0 = posterior.at(0.0)
+    room = abscissa(ROOM_TEMPERATURE_K)
+    (mean,) = posterior.quantiles(posterior.mean, (0.5,))
+    Ea_eV, *Ea_ends_eV = posterior.quantiles(posterior.slope, (0.5, *TAILS))
+    prefactor = mean - Ea_eV * posterior.pivot, *posterior.quantiles(ln_D0, TAILS)
+    at_room = (
+        mean + Ea_eV * (room - posterior.pivot),
+        *posterior.quantiles(posterior.at(room), TAILS),
+    )
+    reported = (*prefactor, *at_room) if with_errors else (prefactor[0], at_room[0])
+    if max(map(abs, reported)) > MAX_LN:
+        return None
+    D0_cm2_s, D_cm2_s = np.exp(prefactor).tolist(), np.exp(at_room).tolist()
+    law: dict[str, Any] = {
+        "activation_energy_eV": Ea_eV,
+        "activation_energy_ln_sigma_eV": Ea_eV - ln_T_slope_eV,
+        "prefactor_cm2_s": D0_cm2_s[0],
+        "D_300K_cm2_s": D_cm2_s[0],
+        "conductivity_300K_S_cm": D_cm2_s[0] * S_s_per_cm3,
+        "conductivity_300K_mS_cm": 1000 * D_cm2_s[0] * S_s_per_cm3,
+    }
+    if not with_errors:
+        return law
+    for percent, ends in ((68, slice(0, 2)), (95, slice(2, 4))):
+        law |= {
+            f"activation_energy_{percent}_eV": tuple(Ea_ends_eV[ends]),
+            f"activation_energy_ln_sigma_{percent}_eV": tuple(
+                e - ln_T_slope_eV for e in Ea_ends_eV[ends]
+            ),
+            f"prefactor_{percent}_cm2_s": tuple(D0_cm2_s[1:][ends]),
+            f"D_300K_{percent}_cm2_s": tuple(D_cm2_s[1:][ends]),
+            f"conductivity_300K_{percent}_S_cm": tuple(D * S_s_per_cm3 for D in D_cm2_s[1:][ends]),
+        }
+    law["correlation_Ea_ln_D0"] = posterior.correlation(posterior.slope, ln_D0)
+    law["scatter_ln_D"] = posterior.average(posterior.scatter)
+    return law
+
+
+def _bounded(
+    points: ArrheniusPoints, S_s_per_cm3: float, known: dict[str, Any], *, reason: str
+) -> Arrhenius:
+    """What can be said where the law has no intervals: D(300 K) ≤ D at the lowest temperature."""
+    temperature_K, high_cm2_s = points.highest_at_lowest_temperature_cm2_s(ROOM_TEMPERATURE_K)
+    if math.isinf(high_cm2_s):
+        return Arrhenius(**known, reason=reason)
+    known["notes"] = (
+        *known["notes"],
+        f"upper bounds at 300 K are those at {temperature_K:g} K: D does not rise on cooling, "
+        "unless the phase changes",
+    )
+    return Arrhenius(
+        **known,
+        D_300K_upper_bound_cm2_s=high_cm2_s,
+        conductivity_300K_upper_bound_S_cm=high_cm2_s * S_s_per_cm3,
+        reason=reason,
+    )
+
+
+def _ln_T_slope_eV(points: ArrheniusPoints) -> float:
+    """What a weighted fit of ln T over -1/(kB T) has as its slope, about the mean kB T."""
+    values = points.log_values()
+    ln_T = -np.log(-BOLTZMANN_EV_PER_K * values.x)
+    return float(np.polyfit(values.x, ln_T, 1, w=1 / values.scale)[0])
+
+
+def _notes(points: ArrheniusPoints) -> tuple[str, ...]:
+    notes = []
+    if points.left_out:
+        notes.append(f"left out: {_list(points.left_out)}, where the framework moves")
+    if points.bounds and points.n_temperatures > 1:
+        notes.append(f"as censored data: the upper bounds at {_list(points.bounds)}")
+    return tuple(notes)
+
+
+def _list(entries: Iterable[Diffusivity]) -> str:
+    return ", ".join(f"{entry.temperature_K:g}" for entry in entries) + " K"

@@ -129,21 +129,57 @@ class Diffusivity(Document):
         return self
 
 
+class ArrheniusLawTest(Document):
+    """Whether the diffusivities follow one Arrhenius law."""
+
+    holds: bool = Field(description="false where no line fits at the 5 % level")
+    p_value: float
+    message: str = Field(description="the figures, and where the law changes")
+
+
 class Arrhenius(Document):
     """ln D = ln D0 - Ea / (kB T) and the conductivity at 300 K that follows from it.
 
     Every number is None where the data carry none; `reason` says why. Two temperatures give a
-    line without an error bar.
+    line without an error bar. The values are posterior medians of Ea and of ln D in the middle of
+    the data; D0 and D(300 K) are those of that line.
     """
 
-    activation_energy_eV: float | None = None
+    activation_energy_eV: float | None = Field(
+        default=None, description="of ln D, which is that of ln(σT)"
+    )
     activation_energy_68_eV: tuple[float, float] | None = None
+    activation_energy_95_eV: tuple[float, float] | None = None
+    activation_energy_ln_sigma_eV: float | None = Field(
+        default=None, description="of ln σ over the same temperatures: about kB T less"
+    )
+    activation_energy_ln_sigma_68_eV: tuple[float, float] | None = None
+    activation_energy_ln_sigma_95_eV: tuple[float, float] | None = None
     prefactor_cm2_s: float | None = None
+    prefactor_68_cm2_s: tuple[float, float] | None = None
+    prefactor_95_cm2_s: tuple[float, float] | None = None
+    correlation_Ea_ln_D0: float | None = None
     D_300K_cm2_s: float | None = None
     D_300K_68_cm2_s: tuple[float, float] | None = None
+    D_300K_95_cm2_s: tuple[float, float] | None = None
+    D_300K_upper_bound_cm2_s: float | None = Field(
+        default=None,
+        description="at 95 %, where the law has no interval: D at the lowest temperature",
+    )
     conductivity_300K_S_cm: float | None = None
+    conductivity_300K_mS_cm: float | None = None
     conductivity_300K_68_S_cm: tuple[float, float] | None = None
+    conductivity_300K_95_S_cm: tuple[float, float] | None = None
+    conductivity_300K_upper_bound_S_cm: float | None = None
+    carriers_per_cm3: float | None = None
+    charge: int | None = Field(default=None, description="of the carriers, elementary charges")
+    conductivity_formula: str | None = None
+    scatter_ln_D: float | None = Field(
+        default=None, description="posterior mean of the scatter beyond the errors"
+    )
+    law: ArrheniusLawTest | None = None
     reason: str | None = None
+    notes: tuple[str, ...] = Field(default=(), description="what entered as a bound or not at all")
 
 
 class Transport(Document):
