@@ -42,7 +42,7 @@ def produce_until_decided(
     Raises:
         EngineFailure, InvalidInput: as `Segments.produce` and `judge` do.
     """
-    n_segments = max(math.floor(run.produced_ps / segment_ps + 1e-9), 1)
+    n_segments = max(math.ceil(run.produced_ps / segment_ps - 1e-9), 1)
     while True:
         until_ps = min(n_segments * segment_ps, budget_ps)
         run.produce(until_ps)
