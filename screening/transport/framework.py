@@ -1,12 +1,14 @@
 """Whether the host of a run stays: melting, broken shells, turning units.
 
-The mean positions of all host atoms in a stretch at the start of the run are compared with those in
-a stretch at its end, so that vibration does not count.
+The run is cut into `N_STRETCHES` stretches. The mean positions of the host atoms in the first are
+compared with those in the last, so that vibration counts little.
 
 - An atom has left its site if it has moved farther than half the distance to its nearest host
-  neighbour, and than twice its vibration.
-- A bond is a host cation and a host anion within `BOND` of the sum of their covalent radii at the
-  start; it is broken if they end up farther apart than `BROKEN` of it.
+  neighbour and than twice its vibration, and if its species goes on moving: the mean squared
+  displacement over half the run and more is larger than that from one stretch to the next by
+  `GROWTH` of it. That of slow and wide vibrations is not.
+- A bond is a host cation and a host anion within `BOND` of the sum of their covalent radii in the
+  first frame; it is broken if they end up farther apart than `BROKEN` of it.
 - A bond that holds has turned if its direction has changed by more than 45°.
 
 Atoms that leave their sites, or whose bonds turn, while their bonds hold and the atoms at the other
@@ -39,44 +41,47 @@ BROKEN = 1.44
 TURNED_COSINE = math.cos(math.pi / 4)
 MIN_SHARE = 0.1
 MIN_ATOMS = 2
-MIN_FRAMES = 10
-STRETCH_SHARE = 0.1
-STRETCH_PS = 0.5
-FRAMES_PER_STRETCH = 40
+N_STRETCHES = 10
+FRAMES_PER_STRETCH = 20
 VIBRATIONS = 2.0
+GROWTH = 0.5
+ALONE_A = 5.0
 
 
 @dataclass(frozen=True)
 class _Host:
-    """Host atoms in two stretches of a run, drift removed.
+    """Host atoms in all stretches of a run, drift removed.
 
     Args:
         symbols: shape (n_atoms,).
-        early_A: positions, shape (n_frames, n_atoms, 3).
-        late_A: the same at the end.
+        r_A: positions, shape (n_stretches, n_frames, n_atoms, 3).
         cell_A: lattice vectors as rows.
     """
 
     symbols: NDArray[np.str_]
-    early_A: NDArray[np.float64]
-    late_A: NDArray[np.float64]
+    r_A: NDArray[np.float64]
     cell_A: NDArray[np.float64]
 
     @property
     def moved_A(self) -> NDArray[np.float64]:
         """From mean position to mean position, shape (n_atoms,)."""
-        return _length(self.late_A.mean(axis=0) - self.early_A.mean(axis=0))
+        return _length(self.r_A[-1].mean(axis=0) - self.r_A[0].mean(axis=0))
 
     @property
     def vibration_A(self) -> NDArray[np.float64]:
         """Root mean square distance from the mean position, shape (n_atoms,)."""
-        variances = [stretch.var(axis=0).sum(axis=1) for stretch in (self.early_A, self.late_A)]
-        return np.asarray(np.sqrt(np.mean(variances, axis=0)))
+        return np.asarray(np.sqrt(self.r_A[[0, -1]].var(axis=1).sum(axis=-1).mean(axis=0)))
+
+    def msd_A2(self, lags: range) -> NDArray[np.float64]:
+        """Mean squared displacement of mean positions over these lags, shape (n_atoms,)."""
+        mean_A = self.r_A.mean(axis=1)
+        over = [np.square(mean_A[k:] - mean_A[:-k]).sum(axis=2).mean(axis=0) for k in lags]
+        return np.asarray(np.mean(over, axis=0))
 
 
 @dataclass(frozen=True)
 class _Bonds:
-    """Cation–anion pairs of the start and what became of them, arrays of shape (n_bonds,)."""
+    """Cation–anion pairs of the first frame and what became of them, arrays of shape (n_bonds,)."""
 
     cation: NDArray[np.int64]
     anion: NDArray[np.int64]
@@ -90,7 +95,7 @@ def framework_motion(trajectory: Trajectory, mobile_ion: str) -> tuple[Framework
     """Evidence that the host does not stay, species by species; nothing where it does.
 
     Args:
-        trajectory: at least `MIN_FRAMES` frames, otherwise nothing can be said; finite positions.
+        trajectory: at least ten frames, otherwise nothing can be said; finite positions.
         mobile_ion: element symbol; all other atoms are the host.
 
     Returns:
@@ -100,29 +105,39 @@ def framework_motion(trajectory: Trajectory, mobile_ion: str) -> tuple[Framework
         InvalidInput: no such ion, or nothing but that ion.
     """
     mobile = mobile_mask(trajectory, mobile_ion)
-    if len(trajectory.positions_A) < MIN_FRAMES:
+    if len(trajectory.positions_A) < N_STRETCHES:
         return ()
     host = _host(trajectory, ~mobile)
     bonds, site_radius_A = _bonds(host)
     left = host.moved_A > np.maximum(site_radius_A, VIBRATIONS * host.vibration_A)
+    before_A2, after_A2 = (
+        host.msd_A2(range(1, 2)),
+        host.msd_A2(range(N_STRETCHES // 2, N_STRETCHES)),
+    )
+    all_species = sorted(set(host.symbols.tolist()))
+    for species in all_species:
+        atoms = host.symbols == species
+        left[atoms] &= after_A2[atoms].mean() > (1 + GROWTH) * before_A2[atoms].mean()
     turning = _turning(host, bonds, left)
     after = f"after {trajectory.duration_ps:.3g} ps"
     found = []
-    for species in sorted(set(host.symbols.tolist())):
+    for species in all_species:
         atoms = host.symbols == species
         gone, turns = atoms & left & ~turning, atoms & turning
         enough = max(MIN_SHARE * atoms.sum(), min(MIN_ATOMS, atoms.sum()))
         if gone.sum() >= enough:
             message = (
-                f"{_share(gone, atoms, species)} have left their sites {after}, by "
-                f"{host.moved_A[gone].mean():.2g} Å on average; sites end at "
-                f"{site_radius_A[atoms].mean():.2g} Å"
+                f"{gone.sum()} of {atoms.sum()} {species} have left their sites {after}, by "
+                f"{host.moved_A[gone].mean():.2g} Å on average (sites end at "
+                f"{site_radius_A[atoms].mean():.2g} Å); the mean squared displacement of {species} "
+                f"grows from {before_A2[atoms].mean():.2g} Å² between neighbouring tenths of the "
+                f"run to {after_A2[atoms].mean():.2g} Å² over half of it and more"
             )
             found.append(FrameworkMotion(species=species, kind="diffuses", message=message))
         elif turns.sum() >= enough:
             message = (
-                f"{_share(turns, atoms, species)} have moved about the neighbours that they stay "
-                f"bound to {after}: rigid units rotate"
+                f"{turns.sum()} of {atoms.sum()} {species} have moved about the neighbours that "
+                f"they stay bound to {after}: rigid units rotate"
             )
             found.append(FrameworkMotion(species=species, kind="turns", message=message))
         found += _lost_coordination(host, bonds, species, after)
@@ -130,49 +145,41 @@ def framework_motion(trajectory: Trajectory, mobile_ion: str) -> tuple[Framework
 
 
 def _host(trajectory: Trajectory, host: NDArray[np.bool_]) -> _Host:
-    """Positions less the mean displacement of the host since the first frame."""
-    n_frames = len(trajectory.positions_A)
-    stretch = max(
-        math.ceil(STRETCH_SHARE * n_frames),
-        min(math.ceil(STRETCH_PS / trajectory.frame_interval_ps), n_frames // 4),
-    )
-    frames = np.unique(np.linspace(0, stretch - 1, FRAMES_PER_STRETCH).astype(int))
-
-    def without_drift(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        r_A = trajectory.positions_A[chosen][:, host].astype(np.float64)
-        start_A = trajectory.positions_A[0, host].astype(np.float64)
-        return np.asarray(r_A - (r_A - start_A).mean(axis=1, keepdims=True))
-
+    """Positions less the mean displacement of the host, in some frames of every stretch."""
+    length = len(trajectory.positions_A) // N_STRETCHES
+    within = np.unique(np.linspace(0, length - 1, FRAMES_PER_STRETCH).astype(int))
+    frames = np.arange(N_STRETCHES)[:, None] * length + within
+    r_A = trajectory.positions_A[frames][:, :, host].astype(np.float64)
+    r_A -= (r_A - r_A[0, 0]).mean(axis=2, keepdims=True)
     return _Host(
         symbols=np.array(trajectory.species)[host],
-        early_A=without_drift(frames),
-        late_A=without_drift(n_frames - 1 - frames),
+        r_A=r_A,
         cell_A=np.asarray(trajectory.cell_A, dtype=np.float64),
     )
 
 
 def _bonds(host: _Host) -> tuple[_Bonds, NDArray[np.float64]]:
-    """Bonds of the start, and half the distance of each atom to its nearest neighbour, Å.
+    """Bonds of the first frame, and half the distance of each atom to its nearest neighbour, Å.
 
-    Of two elements the one with the higher electronegativity is the anion.
+    An atom without a neighbour in reach is taken to have one there. Of two elements the one with
+    the higher electronegativity is the anion.
     """
     radii_A = np.array([CovalentRadius.radius.get(symbol, 0.0) for symbol in host.symbols])
-    reach_A = 2 * BROKEN * float(radii_A.max())
-    sites_A = host.early_A.mean(axis=0)
+    reach_A = max(ALONE_A, 2 * BOND * float(radii_A.max()))
+    start_A = host.r_A[0, 0]
     first, second, images, distances_A = find_points_in_spheres(
-        sites_A, sites_A, r=reach_A, pbc=np.ones(3, dtype=np.int64), lattice=host.cell_A
+        start_A, start_A, r=reach_A, pbc=np.ones(3, dtype=np.int64), lattice=host.cell_A
     )
     others = (first != second) | (images != 0).any(axis=1)
-    nearest_A = np.full(len(sites_A), reach_A)
+    nearest_A = np.full(len(start_A), reach_A)
     np.minimum.at(nearest_A, first[others], distances_A[others])
 
-    X = np.array([Element(symbol).X for symbol in host.symbols])
+    X = np.array([_electronegativity(symbol) for symbol in host.symbols.tolist()])
     sums_A = radii_A[first] + radii_A[second]
     bonded = others & (X[first] < X[second]) & (distances_A < BOND * sums_A)
     cation, anion = first[bonded], second[bonded]
     offset_A = images[bonded] @ host.cell_A
-    early_A = host.early_A[:, anion] + offset_A - host.early_A[:, cation]
-    late_A = host.late_A[:, anion] + offset_A - host.late_A[:, cation]
+    early_A, late_A = host.r_A[[0, -1]][:, :, anion] + offset_A - host.r_A[[0, -1]][:, :, cation]
     broken = _length(late_A).mean(axis=0) > BROKEN * sums_A[bonded]
     cosine = (_direction(early_A) * _direction(late_A)).sum(axis=1)
     bonds = _Bonds(
@@ -184,6 +191,13 @@ def _bonds(host: _Host) -> tuple[_Bonds, NDArray[np.float64]]:
         turned=~broken & (cosine < TURNED_COSINE),
     )
     return bonds, nearest_A / 2
+
+
+def _electronegativity(symbol: str) -> float:
+    """Pauling's; NaN for what forms no bonds here: noble gases and elements without a radius."""
+    if symbol not in CovalentRadius.radius or Element(symbol).is_noble_gas:
+        return math.nan
+    return float(Element(symbol).X)
 
 
 def _turning(host: _Host, bonds: _Bonds, left: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -218,10 +232,6 @@ def _lost_coordination(
         f"{bonds.early_A[broken].mean():.2g} to {bonds.late_A[broken].mean():.2g} Å on average"
     )
     return [FrameworkMotion(species=species, kind="loses coordination", message=message)]
-
-
-def _share(some: NDArray[np.bool_], atoms: NDArray[np.bool_], species: str) -> str:
-    return f"{some.sum()} of {atoms.sum()} {species}"
 
 
 def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
