@@ -154,7 +154,7 @@ def _host(trajectory: Trajectory, host: NDArray[np.bool_]) -> _Host:
     return _Host(
         symbols=np.array(trajectory.species)[host],
         r_A=r_A,
-        cell_A=np.asarray(trajectory.cell_A, dtype=np.float64),
+        cell_A=np.ascontiguousarray(trajectory.cell_A, dtype=np.float64),
     )
 
 
@@ -166,7 +166,7 @@ def _bonds(host: _Host) -> tuple[_Bonds, NDArray[np.float64]]:
     """
     radii_A = np.array([CovalentRadius.radius.get(symbol, 0.0) for symbol in host.symbols])
     reach_A = max(ALONE_A, 2 * BOND * float(radii_A.max()))
-    start_A = host.r_A[0, 0]
+    start_A = np.ascontiguousarray(host.r_A[0, 0])
     first, second, images, distances_A = find_points_in_spheres(
         start_A, start_A, r=reach_A, pbc=np.ones(3, dtype=np.int64), lattice=host.cell_A
     )
