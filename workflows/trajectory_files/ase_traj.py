@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from screening.errors import InvalidInput
 from workflows.trajectory_files.contents import Block, Contents, CutShort
 
 
-def read_ase_traj(path: Path) -> Contents:
-    """A file of ASE's `Trajectory`.
+def read_ase_traj(path: Path, stack: ExitStack) -> Contents:
+    """A file of ASE's `Trajectory`, which `stack` closes.
 
     Raises:
         CutShort: it ends within its first frame.
@@ -24,7 +25,7 @@ def read_ase_traj(path: Path) -> Contents:
     from ase.io.trajectory import TrajectoryReader
 
     try:
-        reader = TrajectoryReader(path)
+        reader = stack.enter_context(TrajectoryReader(path))
         n_frames = len(reader)
         first = reader[0]
     except Exception as error:  # ASE raises whatever it stumbles over in a damaged file
@@ -47,18 +48,17 @@ def read_ase_traj(path: Path) -> Contents:
 
 def _blocks(reader: Any, n_frames: int, path: Path, stride: int | None) -> Iterator[Block]:
     numbers = reader[0].numbers
-    with reader:
-        for frame in range(n_frames):
-            try:
-                atoms = reader[frame]
-            except Exception as error:
-                raise CutShort(f"frame {frame} of {n_frames} is damaged ({error})") from error
-            if not np.array_equal(atoms.numbers, numbers):
-                raise InvalidInput(
-                    f"{path}: holds other atoms, or in another order, from frame {frame} on; "
-                    "needed: one run"
-                )
-            yield _block(atoms, str(path), stride, begins_part=frame == 0)
+    for frame in range(n_frames):
+        try:
+            atoms = reader[frame]
+        except Exception as error:
+            raise CutShort(f"frame {frame} of {n_frames} is damaged ({error})") from error
+        if not np.array_equal(atoms.numbers, numbers):
+            raise InvalidInput(
+                f"{path}: holds other atoms, or in another order, from frame {frame} on; "
+                "needed: one run"
+            )
+        yield _block(atoms, str(path), stride, begins_part=frame == 0)
 
 
 def _block(atoms: Any, name: str, stride: int | None, begins_part: bool) -> Block:

@@ -65,7 +65,7 @@ def open_file(path: Path, stack: ExitStack) -> TrajectoryFile:
     magic = raw.read(len(_ULM))
     raw.seek(0)
     if magic.startswith((_ULM, _ZIP)):
-        whole = read_ase_traj(path) if magic.startswith(_ULM) else read_stored(path)
+        whole = read_ase_traj(path, stack) if magic.startswith(_ULM) else read_stored(path)
         return TrajectoryFile(whole, lambda n: size * n // (whole.n_frames or 1))
     stream: BufferedIOBase = raw
     if magic.startswith(_GZIP):

@@ -74,7 +74,7 @@ def _elements(stream: BufferedIOBase) -> Iterator[Element]:
     root: Element | None = None
     depth = 0
     try:
-        while chunk := stream.read(_CHUNK_BYTES):
+        while chunk := stream.read1(_CHUNK_BYTES):  # read loses what precedes damage
             parser.feed(chunk)
             events = cast("Iterator[tuple[str, Element]]", parser.read_events())
             for event, element in events:
