@@ -202,12 +202,16 @@ def sliding(paths_A: NDArray[np.float64], frame_interval_ps: float) -> NDArray[n
 
 CLASSES = {
     "rattling": Hopping((2, 2, 4), 3000, 0.04, 320),
-    "correlated hops": Hopping((2, 2, 4), 3000, 0.04, 800, back_hop_probability=0.5),
+    "correlated hops": Hopping((2, 2, 4), 3000, 0.04, 1280, back_hop_probability=0.4),
     "1D channels": Hopping((2, 2, 3), 4000, 0.03, 240, n_axes=1),
     "few hops": Hopping((2, 2, 2), 5000, 0.02, 30),
     "drift": Hopping((2, 2, 3), 2500, 0.04, 200, drift_A=12.0),
 }
-HARDER = {"in concert": Hopping((2, 3, 4), 3000, 0.04, 300, n_together=3)}
+HARDER = {
+    "in concert": Hopping((2, 3, 4), 3000, 0.04, 300, n_together=3),
+    "long memory": Hopping((2, 2, 4), 3000, 0.04, 800, back_hop_probability=0.5),
+}
+"""Few independent hops; a diffusive regime that begins only at a tenth of the run."""
 WALKS: dict[str, Callable[[int], Walk]] = {
     name: hopping.walk for name, hopping in (CLASSES | HARDER).items()
 }

@@ -1,0 +1,397 @@
+"""Diffusivities with intervals: ours against DiffusionAnalyzer, kinisi, GEMDAT and MDAnalysis.
+
+Speed: mean squared displacement, D and its interval, from positions in memory, of two synthetic
+trajectories (T1, 100,000 frames of 128 atoms; T2, 10,000 frames of 512 atoms; a quarter of the
+atoms hop). A ratio is the peer's CPU time over ours, medians over the runs, which alternate; one
+thread each. Peers run in processes of their own, driven in the fastest way found
+(`peers/transport.py` says which); `make bench-peers` installs them. Beside it stands the cost of
+all that we say about a run, equilibration and framework included, which no peer looks at. Every D
+has to agree with the known one: ours within its interval, a peer's within the scatter that it has
+over replicas, because what most of them state as error is none.
+
+Coverage: the classes of walks in `walks.py`, many replicas each. How often the intervals hold the
+known D, the median bias, the spread of D; peers on the same trajectories. Errors are compared on
+the replicas that both have, and about the known D: a D that is always wrong by the same factor has
+a small spread. No floor rests on the harder classes. kinisi takes a second of CPU each time and
+gets fewer replicas.
+
+Memory: the peak while analysing T1 and T2 in a process of its own, trajectory included, what Python
+and its libraries take before left out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from walks import CLASSES, HARDER, Hopping, Walk
+
+from screening.transport.analysis import analyse_run
+from screening.transport.diffusivity import estimate_diffusivity
+from screening.transport.documents import Diffusivity
+from screening.transport.trajectory import Trajectory
+
+FOLDER = Path(__file__).resolve().parent
+SIZES = {
+    "T1": Hopping((2, 2, 4), 100_000, 0.02, 3000),
+    "T2": Hopping((4, 4, 4), 10_000, 0.02, 1250),
+}
+PEERS = ("diffusionanalyzer", "kinisi", "gemdat", "mdanalysis")
+RATIO_FLOORS = {
+    "T1_vs_diffusionanalyzer": 6,
+    "T1_vs_kinisi": 25,
+    "T1_vs_gemdat": 5,
+    "T1_vs_mdanalysis": 3,
+    "T2_vs_diffusionanalyzer": 15,
+    "T2_vs_kinisi": 40,
+    "T2_vs_gemdat": 15,
+    "T2_vs_mdanalysis": 6,
+}
+ROUNDS = 3
+RUNS_OF_OURS = 3
+WARM_UP = Hopping((2, 2, 2), 3000, 0.02, 100)
+REPLICAS = dict.fromkeys(("ours", *PEERS), 400) | {"kinisi": 100}
+MAX_RMS = 1.0
+"""Error of ours over the least of a peer's, on the same replicas."""
+COVERS_68, COVERS_95, MAX_BIAS = (0.62, 0.74), (0.92, 0.98), 0.03
+MEMORY_LIMIT = 2.0
+"""Peak over the trajectory's own size."""
+AGREEMENT_SIGMAS = 3.0
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def cpu_s() -> float:
+    """CPU time of this process, user and system."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool says about a run; without a value, ours has only an upper bound."""
+
+    D_cm2_s: float | None
+    D_68_cm2_s: Sequence[float]
+    D_95_cm2_s: Sequence[float]
+    cpu_s: float = math.nan
+
+    @classmethod
+    def of_ours(cls, found: Diffusivity) -> Answer:
+        """From our document."""
+        bound_cm2_s = (0.0, found.upper_bound_cm2_s or math.inf)
+        return cls(found.D_cm2_s, found.D_68_cm2_s or bound_cm2_s, found.D_95_cm2_s or bound_cm2_s)
+
+
+class Peer:
+    """A peer's process: works go in, answers come out, in order."""
+
+    def __init__(self, name: str) -> None:
+        python = FOLDER.parent / ".venv-peers-transport" / "bin" / "python"
+        if not python.exists():
+            raise SystemExit(f"{python} is not there; run `make bench-peers` first")
+        self.process = subprocess.Popen(
+            [python, FOLDER / "peers/transport.py", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | ONE_THREAD,
+            text=True,
+        )
+
+    def send(self, work: str) -> None:
+        """Ask."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(work + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> Answer:
+        """Wait for the answer to the work sent first."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.process.args} ended without an answer")
+        return Answer(**json.loads(line))
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
+
+
+@contextmanager
+def work_of(trajectory: Trajectory) -> Iterator[str]:
+    """The trajectory as peers read it; its file goes in the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "positions_A.npy"
+        np.save(path, trajectory.positions_A)
+        yield json.dumps(
+            {
+                "positions_A": str(path),
+                "cell_A": trajectory.cell_A.tolist(),
+                "species": trajectory.species,
+                "timestep_fs": trajectory.timestep_fs,
+                "stride": trajectory.stride,
+                "temperature_K": trajectory.temperature_K,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Speed:
+    """CPU seconds and answers of all tools for one trajectory."""
+
+    D_cm2_s: float
+    cpu_s: dict[str, float]
+    all_of_ours_cpu_s: float
+    answers: dict[str, Answer]
+
+    def agree(self, scatter: dict[str, float]) -> bool:
+        """Whether all D are the known one within their errors.
+
+        Args:
+            scatter: relative, of each peer's D over replicas.
+        """
+        ours = self.answers["ours"]
+        if ours.D_cm2_s is None:
+            return False
+        low, high = np.log(ours.D_68_cm2_s)
+        correct = True
+        for name, answer in self.answers.items():
+            error = (high - low) / 2 if name == "ours" else scatter[name]
+            off = abs(math.log((answer.D_cm2_s or math.inf) / self.D_cm2_s))
+            print(
+                f"  {name:18} D / known D {(answer.D_cm2_s or 0) / self.D_cm2_s:.3f} ± {error:.3f}"
+            )
+            correct = correct and off <= AGREEMENT_SIGMAS * error
+        return correct
+
+
+def speed(hopping: Hopping) -> Speed:
+    """All tools on one trajectory, in turn."""
+    warm_up, walk = hopping_walk(WARM_UP), hopping_walk(hopping)
+    analyse_run(warm_up.trajectory, "K")
+    costs_s: dict[str, list[float]] = {name: [] for name in ("ours", "all of ours", *PEERS)}
+    answers = {}
+    with ExitStack() as stack:
+        peers = {name: stack.enter_context(Peer(name)) for name in PEERS}
+        small = stack.enter_context(work_of(warm_up.trajectory))
+        work = stack.enter_context(work_of(walk.trajectory))
+        for peer in peers.values():
+            peer.send(small)
+            peer.answer()
+        for _ in range(ROUNDS):
+            for name, analyse in (("ours", estimate_diffusivity), ("all of ours", analyse_run)):
+                for _ in range(RUNS_OF_OURS):
+                    start_s = cpu_s()
+                    found = analyse(walk.trajectory, "K")
+                    costs_s[name].append(cpu_s() - start_s)
+                answers["ours"] = Answer.of_ours(found)
+            for name, peer in peers.items():
+                peer.send(work)
+                answers[name] = peer.answer()
+                costs_s[name].append(answers[name].cpu_s)
+    medians_s = {name: median(times_s) for name, times_s in costs_s.items()}
+    all_of_ours_s = medians_s.pop("all of ours")
+    return Speed(walk.D_cm2_s, medians_s, all_of_ours_s, answers)
+
+
+def hopping_walk(hopping: Hopping) -> Walk:
+    return hopping.walk(seed=5)
+
+
+HEAD = (
+    f"{'':20}{'replicas':>9}{'values':>8}{'in 68 %':>9}{'in 95 %':>9}{'med. bias':>10}"
+    f"{'spread':>9}{'rms err.':>9}{'stated σ':>10}"
+)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What the answers of one tool to the replicas of one class are worth.
+
+    Args:
+        values: share of the replicas that gave a D; all else is of those.
+        spread: standard deviation of D, relative to the known one.
+        rms: root mean square of what D is off, relative.
+        states: median of the half width of the 68 % interval, relative to D.
+    """
+
+    n_replicas: int
+    values: float
+    covers_68: float
+    covers_95: float
+    median_bias: float
+    spread: float
+    rms: float
+    states: float
+
+    @classmethod
+    def over(cls, answers: Sequence[Answer], true_cm2_s: float) -> Coverage:
+        """Shares, bias and spread are those of the runs that gave a value."""
+        valued = [answer for answer in answers if answer.D_cm2_s is not None]
+        ratios = np.array([answer.D_cm2_s for answer in valued]) / true_cm2_s
+        within_68 = np.array([answer.D_68_cm2_s for answer in valued]) / true_cm2_s
+        within_95 = np.array([answer.D_95_cm2_s for answer in valued]) / true_cm2_s
+        shares = [((low <= 1) & (high >= 1)).mean() for low, high in (within_68.T, within_95.T)]
+        return cls(
+            n_replicas=len(answers),
+            values=len(valued) / len(answers),
+            covers_68=float(shares[0]),
+            covers_95=float(shares[1]),
+            median_bias=float(np.median(ratios)) - 1,
+            spread=float(ratios.std(ddof=1)),
+            rms=float(np.sqrt(np.square(ratios - 1).mean())),
+            states=float(np.median(np.ptp(within_68, axis=1) / 2 / ratios)),
+        )
+
+    @property
+    def holds(self) -> bool:
+        """What is asked of ours."""
+        return (
+            COVERS_68[0] <= self.covers_68 <= COVERS_68[1]
+            and COVERS_95[0] <= self.covers_95 <= COVERS_95[1]
+            and abs(self.median_bias) < MAX_BIAS
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Rounded, for JSON."""
+        return {name: round(value, 4) for name, value in vars(self).items()}
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        return (
+            f"  {name:18}{self.n_replicas:9}{self.values:8.0%}{self.covers_68:9.1%}"
+            f"{self.covers_95:9.1%}{self.median_bias:+10.1%}{self.spread:9.3f}{self.rms:9.3f}"
+            f"{self.states:10.3f}"
+        )
+
+
+def answers_to(hopping: Hopping, replicas: dict[str, int]) -> dict[str, list[Answer]]:
+    """Answers of all tools to the replicas of a class; seeds count from 0."""
+    answers: dict[str, list[Answer]] = {name: [] for name in replicas}
+    with ExitStack() as stack:
+        peers = {n: stack.enter_context(Peer(n)) for n in replicas if n != "ours"}
+        for seed in range(max(replicas.values())):
+            walk = hopping.walk(seed)
+            asked = {n: peer for n, peer in peers.items() if seed < replicas[n]}
+            with work_of(walk.trajectory) as work:
+                for peer in asked.values():
+                    peer.send(work)
+                if seed < replicas["ours"]:
+                    found = analyse_run(walk.trajectory, "K")
+                    answers["ours"].append(Answer.of_ours(found))
+                for name, peer in asked.items():
+                    answers[name].append(peer.answer())
+    return answers
+
+
+Table = dict[str, Coverage]
+"""By tool."""
+
+
+def least(answers: dict[str, list[Answer]], true_cm2_s: float, figure: str) -> float:
+    """A figure of ours over the least that a peer has, on the replicas of that peer."""
+    shares = []
+    for name, theirs in answers.items():
+        if name != "ours":
+            both = (answers["ours"][: len(theirs)], theirs)
+            ours, peer = (getattr(Coverage.over(a, true_cm2_s), figure) for a in both)
+            shares.append(ours / peer)
+    return max(shares)
+
+
+def coverage(replicas: dict[str, int]) -> tuple[dict[str, Table], dict[str, dict[str, float]]]:
+    """Tables by class, and our spread and rms error over the least of a peer's, by class."""
+    tables, ratios = {}, {}
+    for title, hopping in (CLASSES | HARDER).items():
+        answers = answers_to(hopping, replicas)
+        D_cm2_s = hopping.D_cm2_s
+        tables[title] = {name: Coverage.over(a, D_cm2_s) for name, a in answers.items()}
+        ratios[title] = {key: round(least(answers, D_cm2_s, key), 3) for key in ("spread", "rms")}
+        print(f"{title}, {hopping.n_hops:g} hops of {hopping.n_ions} ions; known D {D_cm2_s:.3g}")
+        print(HEAD)
+        for name, row in tables[title].items():
+            print(row.row(name))
+        print(f"  ours over the least of the peers': {ratios[title]}", flush=True)
+    return tables, ratios
+
+
+def status_kB(key: str) -> int:
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[key].split()[0])
+
+
+def memory_alone() -> None:
+    """In a process of its own; reads a work as peers do, prints what `peak_memory` reads."""
+    analyse_run(hopping_walk(WARM_UP).trajectory, "K")
+    before_kB = status_kB("VmRSS")
+    message = json.loads(sys.stdin.readline())
+    positions_A, cell_A = np.load(message.pop("positions_A")), np.array(message.pop("cell_A"))
+    trajectory = Trajectory(positions_A, cell_A, **message)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+    analyse_run(trajectory, "K")
+    print((status_kB("VmHWM") - before_kB) * 1024 / positions_A.nbytes)
+
+
+def peak_memory(hopping: Hopping) -> float:
+    """Peak over the size of the trajectory."""
+    with work_of(hopping_walk(hopping).trajectory) as work:
+        command = [sys.executable, __file__, "memory"]
+        return float(subprocess.check_output(command, input=work + "\n", text=True))
+
+
+def main() -> None:
+    """Measure, print, and fail if a floor is broken."""
+    memory = {name: round(peak_memory(hopping), 2) for name, hopping in SIZES.items()}
+    print(f"peak memory over the trajectory's: {memory}, at most {MEMORY_LIMIT:g} allowed")
+    ratios, speeds = {}, {}
+    print(f"{'':28}{'ours, CPU s':>14}{'peer, CPU s':>14}{'ratio':>10}{'floor':>8}")
+    for size, hopping in SIZES.items():
+        speeds[size] = speed(hopping)
+        ours_s = speeds[size].cpu_s["ours"]
+        for peer in PEERS:
+            key, peer_s = f"{size}_vs_{peer}", speeds[size].cpu_s[peer]
+            ratios[key] = round(peer_s / ours_s, 1)
+            print(f"{key:28}{ours_s:14.3f}{peer_s:14.2f}{ratios[key]:10.1f}{RATIO_FLOORS[key]:8}")
+        print(f"{size}, all that we say of a run: {speeds[size].all_of_ours_cpu_s:.3f} CPU s")
+    tables, against_peers = coverage(REPLICAS)
+    scatter = {name: tables["rattling"][name].spread for name in PEERS}
+    agreements = [found.agree(scatter) for found in speeds.values()]
+    correct = all(agreements)
+    holds = (
+        correct
+        and all(ratio >= RATIO_FLOORS[key] for key, ratio in ratios.items())
+        and max(memory.values()) <= MEMORY_LIMIT
+        and all(tables[name]["ours"].holds for name in CLASSES)
+        and all(against_peers[name]["rms"] <= MAX_RMS for name in CLASSES)
+    )
+    result = {"benchmark": "transport", "ratios": ratios, "correct": correct}
+    result |= {"floors_hold": holds, "peak_memory_of_trajectory": memory}
+    result["cpu_s"] = {
+        size: {name: round(value, 3) for name, value in found.cpu_s.items()}
+        for size, found in speeds.items()
+    }
+    result["coverage"] = {
+        title: {name: row.figures() for name, row in table.items()}
+        for title, table in tables.items()
+    }
+    result["ours_over_least_peer"] = against_peers
+    print(json.dumps(result))
+    if not holds:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    memory_alone() if sys.argv[1:] == ["memory"] else main()
