@@ -44,8 +44,19 @@ class RankedCandidate(Document):
     )
     activation_energy_eV: float | None = None
     activation_energy_68_eV: tuple[float, float] | None = None
+    activation_energy_95_eV: tuple[float, float] | None = None
+    activation_energy_ln_sigma_eV: float | None = None
+    D_300K_cm2_s: float | None = None
     conductivity_300K_S_cm: float | None = None
+    conductivity_300K_mS_cm: float | None = None
     conductivity_300K_68_S_cm: tuple[float, float] | None = None
+    conductivity_300K_95_S_cm: tuple[float, float] | None = None
+    conductivity_300K_upper_bound_S_cm: float | None = Field(
+        default=None, description="at 95 % confidence, where there is no interval"
+    )
+    one_arrhenius_law: bool | None = Field(
+        default=None, description="false: σ(300 K) is not to be relied on; None: not tested"
+    )
     rejection: Rejection | None = None
     failure: Failure | None = None
     suspect: bool = Field(

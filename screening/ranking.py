@@ -25,7 +25,7 @@ from screening.documents import CandidateInfo, LowestOrdering, Relaxation, Stage
 from screening.gates import Gates
 from screening.ranked import RankedCandidate
 from screening.stability.documents import Stability, StabilityDocument
-from screening.transport.documents import Diffusivity, Transport, TransportDocument
+from screening.transport.documents import Arrhenius, Diffusivity, Transport, TransportDocument
 
 
 def gate_values(
@@ -107,7 +107,6 @@ def summarise(
     rejection = decided.rejection if decided else None
     if state == "done" and (late := gates.first_broken(gate_values(transport=moved))):
         state, rejection = "rejected", late
-    arrhenius = moved.arrhenius if moved else None
     return RankedCandidate(
         rank=None,
         id=candidate.id,
@@ -123,18 +122,7 @@ def summarise(
         diffusivity=moved.diffusivities if moved else (),
         run_ends=moved.ends if moved else {},
         **_window(hull),
-        **(
-            {}
-            if arrhenius is None
-            else arrhenius.model_dump(
-                include={
-                    "activation_energy_eV",
-                    "activation_energy_68_eV",
-                    "conductivity_300K_S_cm",
-                    "conductivity_300K_68_S_cm",
-                }
-            )
-        ),
+        **_conductivity(moved),
     )
 
 
@@ -186,6 +174,17 @@ def _window(hull: Stability | None) -> dict[str, Any]:
         "oxidation_products": window.oxidation.products,
         "suspect": hull.suspect,
         "caveats": (*(g.message for g in hull.guards if not g.passed), *hull.caveats),
+    }
+
+
+def _conductivity(moved: Transport | None) -> dict[str, Any]:
+    if moved is None:
+        return {}
+    law = moved.arrhenius
+    shared = RankedCandidate.model_fields.keys() & Arrhenius.model_fields.keys()
+    return {
+        **law.model_dump(include=set(shared)),
+        "one_arrhenius_law": law.law.holds if law.law else None,
     }
 
 

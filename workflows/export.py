@@ -88,7 +88,7 @@ def _flat(row: RankedCandidate) -> dict[str, Any]:
         elif name == "failure":
             record["failure_code"] = value and value["code"]
             record["failure_message"] = value and value["message"]
-        elif name.endswith(("_68_eV", "_68_S_cm", "_68_V")):
+        elif name.endswith(("_68_eV", "_95_eV", "_68_S_cm", "_95_S_cm", "_68_V")):
             low, high = value or (None, None)
             record[f"{name}_low"], record[f"{name}_high"] = low, high
         elif isinstance(value, list):

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from workflows.cli.stability_sections import section, stability_sections
+from workflows.cli.transport_section import diffusivity, power, transport_sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from screening.ranked import RankedCandidate
-    from screening.transport.documents import Diffusivity
     from workflows.views import CandidateView
 
 UNKNOWN = "–"
@@ -29,6 +29,7 @@ _UNITS = {
     "_V": (1, "V"),
     "_percent": (1, "%"),
     "_S_cm": (1, "S/cm"),
+    "_cm2_s": (1, "cm²/s"),
 }
 
 
@@ -42,7 +43,7 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
     """
     rows = list(rows)
     wide = width >= _WIDE
-    conducting = any(row.conductivity_300K_S_cm is not None for row in rows)
+    conducting = any(conductivity(row, wide) != UNKNOWN for row in rows)
     long = any(row.rejection or len(row.diffusivity) > 1 for row in rows)
     separator = "\n" if long and not wide else " "
     table = Table(title=title, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -63,7 +64,7 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
             window(row, separator, wide),
             *([products(row)] if wide else []),
             _outcome(row),
-            *([_short(row.conductivity_300K_S_cm)] if conducting else []),
+            *([conductivity(row, wide)] if conducting else []),
         ]
         table.add_row(*cells, style=None if row.rank is not None else "dim")
     return table
@@ -107,18 +108,15 @@ def products(row: RankedCandidate) -> str:
     return f"{' + '.join(row.reduction_products)} / {' + '.join(row.oxidation_products)}"
 
 
-def diffusivity(value: Diffusivity) -> str:
-    """A diffusivity with its 68 % interval, or its upper bound."""
-    mark = "†" if value.framework_moves else ""
-    if value.D_cm2_s is None or value.D_68_cm2_s is None:
-        return f"< {_short(value.upper_bound_cm2_s)}{mark}"
-    low, high = value.D_68_cm2_s
-    return f"{_short(value.D_cm2_s)} ({_short(low)}…{_short(high)}){mark}"
-
-
-def _short(value: float | None) -> str:
-    """Two digits and an exponent without leading zeros."""
-    return number(value, ".1e").replace("e-0", "e-").replace("e+0", "e+")
+def conductivity(row: RankedCandidate, wide: bool) -> str:
+    """σ(300 K) in S/cm or its upper bound; with the 68 % interval where there is room."""
+    if row.conductivity_300K_S_cm is None:
+        bound_S_cm = row.conductivity_300K_upper_bound_S_cm
+        return UNKNOWN if bound_S_cm is None else f"< {power(bound_S_cm)}"
+    text = power(row.conductivity_300K_S_cm) + ("‡" if row.one_arrhenius_law is False else "")
+    if wide and row.conductivity_300K_68_S_cm:
+        text += "\n({}…{})".format(*map(power, row.conductivity_300K_68_S_cm))
+    return text
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -157,6 +155,11 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
         )
     if any(d.framework_moves for row in rows for d in row.diffusivity):
         notes.append("† the framework itself moves at this temperature: not the crystal's D")
+    if any(row.one_arrhenius_law is False for row in rows):
+        notes.append(
+            "‡ D follows no single Arrhenius law, so σ(300 K) is not to be relied on; "
+            "`halideflow show` gives the evidence"
+        )
     reasons = {d.reason for row in rows for d in row.diffusivity if d.reason}
     if reasons:
         notes.append("< upper bound at 95 % confidence; `halideflow show` gives each reason")
@@ -232,19 +235,4 @@ def candidate_sections(view: CandidateView, width: int) -> Iterator[RenderableTy
     if view.stability and (stable := view.stability.result):
         yield from stability_sections(stable, width)
     if isinstance(view.transport, TransportDocument) and (moved := view.transport.result):
-        arrhenius = moved.arrhenius
-        yield section(
-            "transport",
-            {
-                **{
-                    f"D({d.temperature_K:g} K)": f"{diffusivity(d)} cm²/s, {d.n_hops:.1f} hops in "
-                    f"{d.duration_ps:.1f} ps"
-                    + "".join(f"\n{text}" for text in (d.reason, *d.caveats) if text)
-                    for d in moved.diffusivities
-                },
-                **{f"{t} K": f"{f.code}: {f.message}" for t, f in moved.failures.items()},
-                "activation energy": f"{number(arrhenius.activation_energy_eV, '.3f')} eV",
-                "σ(300 K)": f"{number(arrhenius.conductivity_300K_S_cm, '.2e')} S/cm",
-                "note": arrhenius.reason or "",
-            },
-        )
+        yield from transport_sections(moved)

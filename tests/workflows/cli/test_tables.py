@@ -110,10 +110,29 @@ def test_every_gate_reads_with_its_unit(gate):
     rejection = Rejection(gate=gate, value=0.02, threshold=0.01)
     text = printed([row(rank=None, state="rejected", rejection=rejection)], 120)
     assert "rejected: " in text
-    assert any(unit in text for unit in ("20 meV", "0.02 V", "0.02 %", "0.02 S/cm"))
+    units = ("20 meV", "0.02 V", "0.02 %", "0.02 S/cm", "0.02 cm²/s")
+    assert any(unit in text for unit in units)
 
 
 def test_a_title_in_brackets_is_no_markup():
     console = Console(width=80, file=io.StringIO())
     console.print(section("a [b].cif", {"steps": "1"}))
     assert "a [b].cif" in console.file.getvalue()
+
+
+def test_conductivity_comes_with_its_interval_or_as_a_bound():
+    rows = [
+        row(conductivity_300K_S_cm=1.2e-5, conductivity_300K_68_S_cm=(4e-6, 3e-5)),
+        row(id="bent", conductivity_300K_S_cm=2.2e-7, one_arrhenius_law=False),
+        row(id="slow", conductivity_300K_upper_bound_S_cm=3.1e-8),
+    ]
+    narrow, wide = printed(rows, 80), printed(rows, 140)
+    assert max(map(len, narrow.splitlines())) <= 80
+    for text in ("1.2e-5", "2.2e-7‡", "< 3.1e-8"):
+        assert text in narrow
+        assert text in wide
+    assert "4.0e-6…3.0e-5" in wide
+    assert "4.0e-6" not in narrow
+    assert "‡ D follows no single Arrhenius law" in ranking_notes(rows)
+    assert "‡" not in ranking_notes(rows[:1])
+    assert "σ(300 K)" not in printed([row()], 80)
