@@ -37,19 +37,28 @@ def concerted_pairs(
         return 0, 0.0
     in_time = np.argsort(events.frame, kind="stable")
     sample = np.unique(np.linspace(0, n - 1, min(n, MAX_SAMPLE)).astype(np.int64))
-    jumps = (
-        events.ion,
-        events.frame,
-        sites[events.origin],
-        CONCERTED_REACH * np.linalg.norm(events.vector_A, axis=1),
-    )
+    starts = sites[events.origin]
+    reaches_A = CONCERTED_REACH * np.linalg.norm(events.vector_A, axis=1)
     cell_A = np.ascontiguousarray(cell_A, dtype=np.float64)
-    found = _neighbours(*(part[in_time] for part in jumps), cell_A, window)
-    sampled = _neighbours(*(part[in_time[sample]] for part in jumps), cell_A, n_frames)
+
+    def neighbours(chosen: NDArray[np.int64], within: int) -> int:
+        return int(
+            _neighbours(
+                events.ion[chosen],
+                events.frame[chosen],
+                starts[chosen],
+                reaches_A[chosen],
+                cell_A,
+                within,
+            )
+        )
+
+    found = neighbours(in_time, window)
+    sampled = neighbours(in_time[sample], n_frames)
     share = sampled / (sample.size * (sample.size - 1) / 2)
     # two frames of n, chosen at random, lie no farther apart than the window
     chance = ((2 * window + 1) * n_frames - window * (window + 1)) / n_frames**2
-    return int(found), float(share * n * (n - 1) / 2 * chance)
+    return found, float(share * n * (n - 1) / 2 * chance)
 
 
 @njit(cache=True)

@@ -15,7 +15,7 @@ from screening.motion.periodic_sets import link, new_sets
 from screening.units import A2_PER_PS_TO_CM2_PER_S
 
 ONE_SIGMA_TAIL = 0.15865
-EVENTS_AT_95 = 3.0
+EVENTS_AT_95 = -math.log(0.05)
 MIN_PAIRS = 10
 MIN_IONS_FOR_SPREAD = 4
 KIND_TOLERANCE_A = 0.7

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from screening.motion.density import N_PARTS, ProbabilityDensity
 from screening.motion.documents import Percolation
-from screening.motion.periodic_sets import link, new_sets, root_of
+from screening.motion.periodic_sets import link, new_sets
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def density_percolation(density: ProbabilityDensity) -> Percolation:
 def _thresholds(energies, order, na, nb, nc):  # type: ignore[no-untyped-def]
     """Barriers by dimension and along each lattice vector."""
     n = len(order)
-    # places are numbered in the order in which they are added; a root is the lowest of its set
+    # places are numbered in the order in which they are added: a set's root is its lowest place
     place = np.full(len(energies), -1, dtype=np.int64)
     parent, shift, windings, rank = new_sets(n)
     by_dimension = np.full(3, np.inf)
@@ -96,8 +96,9 @@ def _thresholds(energies, order, na, nb, nc):  # type: ignore[no-untyped-def]
     for here in range(n):
         voxel = order[here]
         place[voxel] = here
-        energy = energies[voxel]
         i, j, k = voxel // (nb * nc), voxel // nc % nb, voxel % nc
+        root = here
+        gets_on = np.zeros(3, dtype=np.bool_)
         for di in range(-1, 2):
             for dj in range(-1, 2):
                 for dk in range(-1, 2):
@@ -107,21 +108,18 @@ def _thresholds(energies, order, na, nb, nc):  # type: ignore[no-untyped-def]
                     there = place[
                         ((i + di - x * na) * nb + (j + dj - y * nb)) * nc + (k + dk - z * nc)
                     ]
-                    if there < 0:
-                        continue
-                    lower, _, _, _ = root_of(parent, shift, there)
-                    own, _, _, _ = root_of(parent, shift, here)
-                    if lower <= own:
-                        root, p, q, r = link(parent, shift, windings, rank, there, here, -x, -y, -z)
-                    else:
+                    if there >= 0:
                         root, p, q, r = link(parent, shift, windings, rank, here, there, x, y, z)
-                    barrier = energy - energies[order[root]]
-                    for axis, winds in enumerate((p, q, r)):
-                        if winds != 0 and along[axis] == np.inf:
-                            along[axis] = barrier
-                    while reached < rank[root]:
-                        by_dimension[reached] = barrier
-                        reached += 1
+                        gets_on[0] |= p != 0
+                        gets_on[1] |= q != 0
+                        gets_on[2] |= r != 0
+        barrier = energies[voxel] - energies[order[root]]
+        for axis in range(3):
+            if gets_on[axis] and along[axis] == np.inf:
+                along[axis] = barrier
+        while reached < rank[root]:
+            by_dimension[reached] = barrier
+            reached += 1
         if reached == 3:
             break
     return by_dimension, along

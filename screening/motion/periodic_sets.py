@@ -4,7 +4,7 @@ Union-find in which each place carries its shift, in cells, from the root of its
 a set that does not agree with the shifts closes a loop through the crystal; its winding, in cells,
 is kept. The number of linearly independent windings is the dimension in which the set percolates.
 Small functions on arrays, for use inside compiled loops: `parent` (n,), `shift` (n, 3), `windings`
-(n, 3, 3) and `rank` (n,), made by `new_sets`. `size` is not needed, for paths are halved.
+(n, 3, 3) and `rank` (n,), made by `new_sets`.
 """
 
 from __future__ import annotations
@@ -63,13 +63,18 @@ def add_winding(windings, rank, root, x, y, z):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def link(parent, shift, windings, rank, one, other, x, y, z):  # type: ignore[no-untyped-def]
-    """Join `one` to the image of `other` in cell (x, y, z); the root and the winding closed."""
+    """Join `one` and the image of `other` in cell (x, y, z); the root and the winding closed.
+
+    The root of the joined set is the lower of the two.
+    """
     root, x1, y1, z1 = root_of(parent, shift, one)
     child, x2, y2, z2 = root_of(parent, shift, other)
     x, y, z = x + x1 - x2, y + y1 - y2, z + z1 - z2
     if root == child:
         add_winding(windings, rank, root, x, y, z)
         return root, x, y, z
+    if child < root:
+        root, child, x, y, z = child, root, -x, -y, -z
     parent[child] = root
     shift[child, 0] = x
     shift[child, 1] = y

@@ -56,7 +56,7 @@ def _caveats(percolation: Percolation, jumps: Jumps, step_A: float) -> tuple[str
     caveats = []
     if jumps.n_jumps < MIN_JUMPS:
         caveats.append(
-            f"{jumps.n_jumps} jumps between sites; rates need {MIN_JUMPS} or more, run longer"
+            f"jumps between sites: {jumps.n_jumps}; rates need {MIN_JUMPS} or more, run longer"
         )
     if step_A > percolation.spacing_A * 2:
         caveats.append(

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from lattice_walks import OBLIQUE_A, lattice_paths, trajectory_of
+
+from screening.errors import InvalidInput
+from screening.motion.documents import MotionReport
+from screening.motion.report import motion_report
+
+
+@pytest.fixture(scope="module")
+def run():
+    rng = np.random.default_rng(1)
+    paths, _ = lattice_paths(rng, 3000, 16, 3, hops_per_frame=0.004)
+    return trajectory_of(rng, paths, OBLIQUE_A, rattle_A=0.3)
+
+
+def test_the_report_says_what_moves(run):
+    report = motion_report(run, "K")
+    assert (report.species, report.n_ions, report.temperature_K) == ("K", 16, 800.0)
+    assert report.duration_ps == pytest.approx(2999 * 0.02)
+    assert len(report.sites) == 27
+    assert sum(site.occupancy for site in report.sites) == pytest.approx(16, rel=0.01)
+    low_ps, high_ps = report.jumps.residence_68_ps
+    assert 0.8 * low_ps < 0.02 / 0.004 < 1.2 * high_ps
+    assert report.jumps.dimension == 3
+    assert len(report.jumps.kinds) == 3
+
+
+def test_the_report_is_small_and_survives_storing(run):
+    report = motion_report(run, "K")
+    text = report.model_dump_json()
+    assert len(text) < 50_000
+    assert MotionReport.model_validate_json(text) == report
+
+
+def test_two_runs_of_the_same_are_the_same(run):
+    assert motion_report(run, "K") == motion_report(run, "K")
+
+
+def test_jumps_that_leave_no_path_are_said(run):
+    # hops happen between two frames here: nothing is ever seen on the pass
+    report = motion_report(run, "K")
+    assert report.percolation.dimension == 0
+    assert any("jumps link the sites in 3 dimensions" in caveat for caveat in report.caveats)
+    assert any("store frames more often" in caveat for caveat in report.caveats)
+
+
+def test_a_run_without_jumps_says_so():
+    rng = np.random.default_rng(2)
+    paths, _ = lattice_paths(rng, 500, 8, 3, hops_per_frame=0.0)
+    report = motion_report(trajectory_of(rng, paths, OBLIQUE_A, rattle_A=0.1), "K")
+    assert report.jumps.n_jumps == 0
+    assert report.jumps.residence_at_least_ps > 0
+    assert report.percolation.barriers_eV == ()
+    assert any("jumps between sites: 0" in caveat for caveat in report.caveats)
+
+
+def test_barriers_beyond_what_the_run_sees_are_said():
+    rng = np.random.default_rng(3)
+    x = np.concatenate([np.full(4000, 0.5), np.linspace(0.5, 1.5, 60), np.full(4000, 1.5)])
+    paths = np.full((len(x), 1, 3), 0.5)
+    paths[:, 0, 0] = x
+    report = motion_report(trajectory_of(rng, paths, np.eye(3) * 6.0, rattle_A=0.05), "K")
+    assert report.percolation.dimension == 1
+    assert any("rests on one quarter" in caveat for caveat in report.caveats)
+
+
+def test_an_ion_that_is_not_there_is_refused(run):
+    with pytest.raises(InvalidInput, match="no Li among"):
+        motion_report(run, "Li")
