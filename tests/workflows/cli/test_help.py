@@ -12,7 +12,7 @@ from screening.errors import MissingReference
 from workflows.cli import app, common
 
 COMMANDS = [
-    "doctor", "enumerate", "export", "failures", "interfaces", "plan", "prototypes", "rank", "run",
+    "doctor", "enumerate", "export", "failures", "interfaces", "md", "plan", "prototypes", "rank", "run",
     "schema", "show", "status", "validate", "window",
 ]  # fmt: skip
 HEAVY = {

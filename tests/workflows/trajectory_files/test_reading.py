@@ -1,7 +1,12 @@
 """Files of every format give the run that was written into them."""
 
 import base64
+import gzip
+import io
+import re
 import tracemalloc
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +23,14 @@ from md_files import (
     xdatcar,
 )
 from pymatgen.core import Structure
-from pymatgen.io.vasp import Xdatcar
+from pymatgen.io.vasp import Vasprun, Xdatcar
 
 from screening.errors import InvalidInput
 from screening.transport.trajectory import Trajectory
 from workflows.trajectory_files.reading import read_trajectory
+from workflows.trajectory_files.vasprun import read_vasprun
 
+REAL_RUNS = Path(__file__).parents[4] / "shared" / "vasp_outputs"
 RUN = random_run()
 TOLD = {"timestep_fs": 2.0, "temperature_K": 600.0}
 CUT_TEXTS = {"XDATCAR": xdatcar(RUN.frames(6)), "run.xml": vasprun(RUN.frames(6))}
@@ -297,3 +304,29 @@ def test_memory_is_that_of_the_trajectory(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size < peak < 2 * size + 2e6
+
+
+@pytest.mark.skipif(not REAL_RUNS.is_dir(), reason="no real VASP outputs here")
+@pytest.mark.parametrize("name", ["emmet", "tests_files_io", "tests_files_max_force"])
+def test_steps_of_real_vaspruns_are_those_that_pymatgen_reads(tmp_path, name):
+    original = REAL_RUNS / f"{name}_vasprun.xml.gz"
+    with pytest.raises(InvalidInput, match="IBRION = 2, which is no molecular dynamics"):
+        read(original, ion="Si")
+    # relaxations: what is read of a step is the same
+    text = re.sub(rb'(name="IBRION"> *)2', rb"\g<1>0", gzip.decompress(original.read_bytes()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = Vasprun(original, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
+    contents = read_vasprun(io.BytesIO(text), name)
+    blocks = list(contents.blocks)
+    assert contents.species == tuple(site.specie.symbol for site in run.structures[0])
+    assert (contents.timestep_fs, contents.temperature_K) == (0.5, 0.0001)
+    steps = [frame for block in blocks for frame in block.fractional]
+    assert len(steps) == len(run.structures)
+    for fractional, structure in zip(steps, run.structures, strict=True):
+        np.testing.assert_allclose(fractional, structure.frac_coords, atol=1e-8, rtol=0)
+    np.testing.assert_allclose(
+        np.concatenate([block.potential_energies_eV for block in blocks]),
+        [step["e_fr_energy"] for step in run.ionic_steps],
+        rtol=1e-9,
+    )
