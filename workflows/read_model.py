@@ -240,6 +240,12 @@ class CampaignResults:
         """Candidate id -> answer of its stability stage, where there is one."""
         return self._answers("stability", StabilityDocument)
 
+    def transports(self) -> dict[str, TransportDocument]:
+        """Candidate id -> answer of its transport stage, where dynamics was asked for."""
+        if self._last_document is StageDocument:
+            return {}
+        return self._answers("transport", TransportDocument)
+
     def glasses(self) -> dict[str, AmorphousDocument]:
         """Candidate id -> crystal and glasses compared, where they were."""
         return self._answers("amorphous", AmorphousDocument)
