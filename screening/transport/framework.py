@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ N_STRETCHES = 10
 FRAMES_PER_STRETCH = 20
 VIBRATIONS = 2.0
 GROWTH = 0.5
+STRETCH_PS = 0.5
 ALONE_A = 5.0
 
 
@@ -72,11 +74,15 @@ class _Host:
         """Root mean square distance from the mean position, shape (n_atoms,)."""
         return np.asarray(np.sqrt(self.r_A[[0, -1]].var(axis=1).sum(axis=-1).mean(axis=0)))
 
-    def msd_A2(self, lags: range) -> NDArray[np.float64]:
-        """Mean squared displacement of mean positions over these lags, shape (n_atoms,)."""
+    @cached_property
+    def msd_A2(self) -> NDArray[np.float64]:
+        """Of mean positions over one stretch and over half of all and more, shape (2, n_atoms)."""
         mean_A = self.r_A.mean(axis=1)
-        over = [np.square(mean_A[k:] - mean_A[:-k]).sum(axis=2).mean(axis=0) for k in lags]
-        return np.asarray(np.mean(over, axis=0))
+        over_A2 = [
+            np.square(mean_A[lag:] - mean_A[:-lag]).sum(axis=2).mean(axis=0)
+            for lag in range(1, N_STRETCHES)
+        ]
+        return np.array([over_A2[0], np.mean(over_A2[N_STRETCHES // 2 - 1 :], axis=0)])
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,9 @@ def framework_motion(trajectory: Trajectory, mobile_ion: str) -> tuple[Framework
     """Evidence that the host does not stay, species by species; nothing where it does.
 
     Args:
-        trajectory: at least ten frames, otherwise nothing can be said; finite positions.
+        trajectory: finite positions. Of less than ten frames nothing can be said; of a run that is
+            shorter than `N_STRETCHES` × `STRETCH_PS`, the time that vibration takes to be
+            forgotten, only whether shells are broken.
         mobile_ion: element symbol; all other atoms are the host.
 
     Returns:
@@ -109,39 +117,11 @@ def framework_motion(trajectory: Trajectory, mobile_ion: str) -> tuple[Framework
         return ()
     host = _host(trajectory, ~mobile)
     bonds, site_radius_A = _bonds(host)
-    left = host.moved_A > np.maximum(site_radius_A, VIBRATIONS * host.vibration_A)
-    before_A2, after_A2 = (
-        host.msd_A2(range(1, 2)),
-        host.msd_A2(range(N_STRETCHES // 2, N_STRETCHES)),
-    )
-    all_species = sorted(set(host.symbols.tolist()))
-    for species in all_species:
-        atoms = host.symbols == species
-        left[atoms] &= after_A2[atoms].mean() > (1 + GROWTH) * before_A2[atoms].mean()
-    turning = _turning(host, bonds, left)
     after = f"after {trajectory.duration_ps:.3g} ps"
-    found = []
-    for species in all_species:
-        atoms = host.symbols == species
-        gone, turns = atoms & left & ~turning, atoms & turning
-        enough = max(MIN_SHARE * atoms.sum(), min(MIN_ATOMS, atoms.sum()))
-        if gone.sum() >= enough:
-            message = (
-                f"{gone.sum()} of {atoms.sum()} {species} have left their sites {after}, by "
-                f"{host.moved_A[gone].mean():.2g} Å on average (sites end at "
-                f"{site_radius_A[atoms].mean():.2g} Å); the mean squared displacement of {species} "
-                f"grows from {before_A2[atoms].mean():.2g} Å² between neighbouring tenths of the "
-                f"run to {after_A2[atoms].mean():.2g} Å² over half of it and more"
-            )
-            found.append(FrameworkMotion(species=species, kind="diffuses", message=message))
-        elif turns.sum() >= enough:
-            message = (
-                f"{turns.sum()} of {atoms.sum()} {species} have moved about the neighbours that "
-                f"they stay bound to {after}: rigid units rotate"
-            )
-            found.append(FrameworkMotion(species=species, kind="turns", message=message))
-        found += _lost_coordination(host, bonds, species, after)
-    return tuple(found)
+    found = _lost_coordination(host, bonds, after)
+    if round(trajectory.duration_ps, 6) >= N_STRETCHES * STRETCH_PS:
+        found += _departures(host, bonds, site_radius_A, after)
+    return tuple(sorted(found, key=lambda motion: (motion.species, motion.kind)))
 
 
 def _host(trajectory: Trajectory, host: NDArray[np.bool_]) -> _Host:
@@ -156,6 +136,24 @@ def _host(trajectory: Trajectory, host: NDArray[np.bool_]) -> _Host:
         r_A=r_A,
         cell_A=np.ascontiguousarray(trajectory.cell_A, dtype=np.float64),
     )
+
+
+def _enough(atoms: NDArray[np.bool_]) -> float:
+    """How many of these atoms must take part."""
+    n_atoms = int(atoms.sum())
+    return max(MIN_SHARE * n_atoms, min(MIN_ATOMS, n_atoms))
+
+
+def _left(host: _Host, site_radius_A: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which atoms have left their sites, of species of which enough have and that go on moving."""
+    far = host.moved_A > np.maximum(site_radius_A, VIBRATIONS * host.vibration_A)
+    left = np.zeros_like(far)
+    for species in set(host.symbols.tolist()):
+        atoms = host.symbols == species
+        before_A2, after_A2 = host.msd_A2[:, atoms].mean(axis=1)
+        if (far & atoms).sum() >= _enough(atoms) and after_A2 > (1 + GROWTH) * before_A2:
+            left |= far & atoms
+    return left
 
 
 def _bonds(host: _Host) -> tuple[_Bonds, NDArray[np.float64]]:
@@ -215,23 +213,52 @@ def _turning(host: _Host, bonds: _Bonds, left: NDArray[np.bool_]) -> NDArray[np.
     return np.asarray(bound & ~free & (left | turned))
 
 
-def _lost_coordination(
-    host: _Host, bonds: _Bonds, species: str, after: str
+def _departures(
+    host: _Host, bonds: _Bonds, site_radius_A: NDArray[np.float64], after: str
 ) -> list[FrameworkMotion]:
-    """Whether the anion shells of this cation are broken."""
-    own = host.symbols[bonds.cation] == species
-    broken = own & bonds.broken
-    n_shells = len(np.unique(bonds.cation[own]))
-    n_hurt = len(np.unique(bonds.cation[broken]))
-    if not n_hurt or n_hurt < MIN_SHARE * n_shells:
-        return []
-    anions = "/".join(sorted(set(host.symbols[bonds.anion[broken]].tolist())))
-    message = (
-        f"{broken.sum()} of {own.sum()} bonds of {species} are broken {after}, in the shells of "
-        f"{n_hurt} of {n_shells} {species}: {species}–{anions} from "
-        f"{bonds.early_A[broken].mean():.2g} to {bonds.late_A[broken].mean():.2g} Å on average"
-    )
-    return [FrameworkMotion(species=species, kind="loses coordination", message=message)]
+    """Species that leave their sites or turn."""
+    left = _left(host, site_radius_A)
+    turning = _turning(host, bonds, left)
+    found = []
+    for species in sorted(set(host.symbols.tolist())):
+        atoms = host.symbols == species
+        gone, turns = atoms & left & ~turning, atoms & turning
+        if gone.sum() >= _enough(atoms):
+            before_A2, after_A2 = host.msd_A2[:, atoms].mean(axis=1)
+            message = (
+                f"{gone.sum()} of {atoms.sum()} {species} have left their sites {after}, by "
+                f"{host.moved_A[gone].mean():.2g} Å on average (sites end at "
+                f"{site_radius_A[atoms].mean():.2g} Å); the mean squared displacement of {species} "
+                f"grows from {before_A2:.2g} Å² between neighbouring tenths of the run to "
+                f"{after_A2:.2g} Å² over half of it and more"
+            )
+            found.append(FrameworkMotion(species=species, kind="diffuses", message=message))
+        elif turns.sum() >= _enough(atoms):
+            message = (
+                f"{turns.sum()} of {atoms.sum()} {species} have moved about the neighbours that "
+                f"they stay bound to {after}: rigid units rotate"
+            )
+            found.append(FrameworkMotion(species=species, kind="turns", message=message))
+    return found
+
+
+def _lost_coordination(host: _Host, bonds: _Bonds, after: str) -> list[FrameworkMotion]:
+    """Cations of whose anion shells enough are broken."""
+    found = []
+    for species in sorted(set(host.symbols[bonds.cation[bonds.broken]].tolist())):
+        own = host.symbols[bonds.cation] == species
+        broken = own & bonds.broken
+        n_shells, n_hurt = (len(np.unique(bonds.cation[some])) for some in (own, broken))
+        if n_hurt < MIN_SHARE * n_shells:
+            continue
+        anions = "/".join(sorted(set(host.symbols[bonds.anion[broken]].tolist())))
+        message = (
+            f"{broken.sum()} of {own.sum()} bonds of {species} are broken {after}, in the shells "
+            f"of {n_hurt} of {n_shells} {species}: {species}–{anions} from "
+            f"{bonds.early_A[broken].mean():.2g} to {bonds.late_A[broken].mean():.2g} Å on average"
+        )
+        found.append(FrameworkMotion(species=species, kind="loses coordination", message=message))
+    return found
 
 
 def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
