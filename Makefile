@@ -20,7 +20,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/installed-dev bench-peers
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $$(grep -l __main__ benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # Peers that clash with our own requirements, or are no use to us otherwise, have environments of
 # their own: .venv-peers-NAME from benchmarks/peers/NAME.txt.
