@@ -165,7 +165,8 @@ def _correlation_factor(
     if n_groups < MIN_IONS_FOR_SPREAD:
         return _factor(cosine), None
     without = (sums[0].sum() - sums[0]) / (sums[1].sum() - sums[1])
-    error = math.sqrt((n_groups - 1) * float(without.var()))
+    reach = float(stats.t.ppf(1 - ONE_SIGMA_TAIL, n_groups - 1))
+    error = reach * math.sqrt((n_groups - 1) * float(without.var()))
     if cosine + error >= 1:
         return _factor(cosine), None
     return _factor(cosine), (_factor(max(cosine - error, -1.0)), _factor(cosine + error))

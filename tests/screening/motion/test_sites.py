@@ -51,7 +51,7 @@ def test_two_sites_close_by_are_told_apart_and_a_flat_one_is_one_site():
 def test_a_fluid_has_no_sites():
     rng = np.random.default_rng(4)
     paths = boltzmann_paths(rng, 2000, 1, (0.0, 0.0, 0.0), 1)
-    run = trajectory_of(rng, paths[:1].repeat(2000, axis=0), np.eye(3) * 40.0, rattle_A=0.1)
+    run = trajectory_of(rng, paths[:1].repeat(2000, axis=0), np.eye(3) * 24.0, rattle_A=0.1)
     positions_A = run.positions_A.copy()
     positions_A[:, 0] += np.cumsum(rng.normal(scale=3.0, size=(2000, 3)), axis=0)
     fluid = type(run)(**{**run.__dict__, "positions_A": positions_A})
