@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from argon import ARGON, CONVENTION, Argon, Killed
 from ase import Atoms
 from ase.calculators.harmonic import SpringCalculator
-from ase.calculators.lj import LennardJones
 from pymatgen.core import Lattice, Structure
 
-from screening.documents import EnergyConvention
 from screening.errors import RunExploded
 from screening.transport.stopping import StoppingRule, Threshold
 from workflows.config import DynamicsSettings
@@ -25,14 +24,6 @@ class Springs(SpringCalculator):
         self.results["free_energy"] = self.results["energy"]
 
 
-CONVENTION = EnergyConvention(
-    code="lj", functional="none", corrections="none", potential="Lennard-Jones argon"
-)
-# Argon in all but name: calcium and potassium have its mass, and pymatgen misses the
-# electronegativity of argon.
-ARGON = Structure.from_spacegroup(
-    "Pm-3m", Lattice.cubic(5.3), ["K", "Ca"], [[0, 0, 0], [0, 0.5, 0.5]]
-)
 SETTINGS = DynamicsSettings(
     temperatures_K=(60.0,),
     heating_ps=0.1,
@@ -42,33 +33,6 @@ SETTINGS = DynamicsSettings(
     checkpoint_ps=0.1,
     min_cell_width_A=5.0,
 )
-
-
-class Killed(Exception):
-    pass
-
-
-class Argon(LennardJones):
-    """Real forces; dies after a number of evaluations, as a killed process would.
-
-    Or stiffens so much that the time step cannot follow.
-    """
-
-    def __init__(self, dies_after=None, epsilon_eV=0.0104, stiffens_after=None):
-        super().__init__(sigma=3.4, epsilon=epsilon_eV, rc=8.0, smooth=True)
-        self.left = dies_after
-        self.soft = stiffens_after
-
-    def calculate(self, *args, **kwargs):
-        if self.soft is not None:
-            self.soft -= 1
-            if self.soft == 0:
-                self.parameters.epsilon = 600.0
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise Killed
-        super().calculate(*args, **kwargs)
 
 
 FIXED = StoppingRule(relative_error=None)
