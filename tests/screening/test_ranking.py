@@ -319,6 +319,37 @@ def test_gate_after_transport_rejects_with_value_and_threshold():
     )
 
 
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        ((value(1e-7, 3e-7, 600.0), value(1e-6, 3e-6)), 2e-7),
+        ((bound(4e-7, 600.0), value(1e-6, 3e-6)), 4e-7),
+        ((bound(4e-7),), 4e-7),
+    ],
+)
+def test_the_gate_on_diffusivity_asks_for_the_smallest_of_all_temperatures(entries, found):
+    """D grows with temperature, so that a bound at any of them holds below it as well."""
+    documents = DONE, stability(), transport(*entries)
+    made = summarise(INFO, "chgnet", Gates(min_diffusivity_cm2_s=1e-6), *documents)
+    assert made.rejection.gate == "min_diffusivity_cm2_s"
+    assert made.rejection.value == pytest.approx(found, rel=1e-9, abs=0)
+    made = summarise(INFO, "chgnet", Gates(min_diffusivity_cm2_s=1e-7), *documents)
+    assert made.state == "done"
+
+
+def test_no_gate_rejects_for_the_diffusivity_of_a_melt():
+    melt = bound(1e-9).model_copy(update={"framework_moves": True})
+    gates = Gates(min_diffusivity_cm2_s=1e-6)
+    assert summarise(INFO, "chgnet", gates, DONE, stability(), transport(melt)).state == "done"
+
+
+def test_an_upper_bound_on_the_conductivity_rejects_like_a_value():
+    gates = Gates(min_conductivity_300K_S_cm=1e-4)
+    for bound_S_cm, state in ((1e-5, "rejected"), (1e-3, "done")):
+        still = transport(bound(1e-9), conductivity_300K_upper_bound_S_cm=bound_S_cm)
+        assert summarise(INFO, "chgnet", gates, DONE, stability(), still).state == state
+
+
 def test_states_and_contents_must_agree():
     for state, contents in itertools.product(("failed", "rejected"), ({},)):
         with pytest.raises(ValueError, match=f"a {state} stage"):

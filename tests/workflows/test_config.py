@@ -66,6 +66,11 @@ def test_a_run_holds_twenty_frames(n_frames, frame_interval_fs):
         DynamicsSettings(**values)
 
 
+def test_a_segment_holds_a_frame():
+    with pytest.raises(ValidationError, match=r"segment_ps=0.01 is shorter than"):
+        DynamicsSettings(segment_ps=0.01, frame_interval_fs=20)
+
+
 @given(st.lists(st.integers(1, 3000), min_size=1, max_size=6))
 def test_a_temperature_is_named_once(temperatures_K):
     if len(set(temperatures_K)) < len(temperatures_K):
@@ -78,8 +83,9 @@ def test_a_temperature_is_named_once(temperatures_K):
 FILES = {"files": [{"path": "a.cif", "mobile_ion": "K"}]}
 
 
-def test_a_conductivity_cannot_be_asked_for_without_dynamics():
-    gates = {"min_conductivity_300K_S_cm": 1e-6}
+@pytest.mark.parametrize("gate", ["min_conductivity_300K_S_cm", "min_diffusivity_cm2_s"])
+def test_what_dynamics_tells_cannot_be_asked_for_without_it(gate):
+    gates = {gate: 1e-6}
     values = {"name": "a", "candidates": FILES, "dynamics": None}
     assert CampaignConfig.model_validate(values).dynamics is None
     with pytest.raises(ValidationError, match="set the gate to null, or give dynamics"):
