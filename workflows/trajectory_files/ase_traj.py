@@ -27,21 +27,22 @@ def read_ase_traj(path: Path, stack: ExitStack) -> Contents:
     try:
         reader = stack.enter_context(TrajectoryReader(path))
         n_frames = len(reader)
-        first = reader[0]
+        species = tuple(reader[0].get_chemical_symbols())
     except Exception as error:  # ASE raises whatever it stumbles over in a damaged file
         raise CutShort(f"its first frame is damaged ({error})") from error
-    told: dict[str, Any] = reader.description or {}
+    # converters of old files leave a sentence instead
+    told: dict[str, Any] = reader.description if isinstance(reader.description, dict) else {}
     if told.get("type", "molecular-dynamics") != "molecular-dynamics":
         raise InvalidInput(
             f"{path}: of type {told['type']}, which is no molecular dynamics; needed: a run of "
             "ASE's molecular dynamics"
         )
-    timestep = told.get("timestep")
+    timestep, temperature_K = told.get("timestep"), told.get("temperature_K")
     return Contents(
-        tuple(first.get_chemical_symbols()),
+        species,
         _blocks(reader, n_frames, path, told.get("interval")),
         timestep_fs=None if timestep is None else round(float(timestep) / units.fs, 9),
-        temperature_K=told.get("temperature_K") and round(float(told["temperature_K"]), 6),
+        temperature_K=None if temperature_K is None else round(float(temperature_K), 6),
         n_frames=n_frames,
     )
 

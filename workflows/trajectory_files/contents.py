@@ -56,8 +56,10 @@ class Block:
             InvalidInput: no cell.
         """
         check_cell(cell_A, name)
+        with np.errstate(invalid="ignore", over="ignore"):  # what comes of it is looked at later
+            fractional = positions_A.astype(np.float64) @ np.linalg.inv(cell_A)
         return cls(
-            positions_A.astype(np.float64) @ np.linalg.inv(cell_A),
+            fractional,
             cell_A,
             potential_energies_eV,
             kinetic_temperatures_K,

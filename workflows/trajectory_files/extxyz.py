@@ -30,6 +30,13 @@ class _Frame:
     energy_eV: float | None
 
 
+@dataclass(frozen=True)
+class _Comment:
+    cell_A: NDArray[np.float64]
+    columns: dict[str, slice]
+    energy_eV: float | None
+
+
 def read_extxyz(stream: BufferedIOBase, name: str) -> Contents:
     """An extended XYZ file, from its beginning.
 
@@ -66,32 +73,43 @@ def _n_atoms(line: bytes, frame: int, name: str) -> int:
     return int(line)
 
 
-def _frame(comment: bytes, lines: list[bytes], frame: int, name: str) -> _Frame:
-    from ase.io.extxyz import key_val_str_to_dict, parse_properties
-
-    info: dict[str, Any] = key_val_str_to_dict(comment.decode(errors="replace").strip())
-    lattice = np.asarray(info.get("Lattice"))
-    if lattice.shape != (3, 3):
-        raise InvalidInput(
-            f"{name}: frame {frame} has no cell; needed: an extended XYZ file, with "
-            'Lattice="ax ay az bx by bz cx cy cz" in every comment line'
-        )
-    columns = _columns(parse_properties(info.get("Properties", _DEFAULT_COLUMNS))[0])
-    if not {"species", "pos"} <= columns.keys():
-        raise InvalidInput(f"{name}: frame {frame} lacks the columns species:S:1:pos:R:3")
-    width = max(column.stop for column in columns.values())
+def _frame(line: bytes, lines: list[bytes], frame: int, name: str) -> _Frame:
+    comment = _comment(line, frame, name)
+    width = max(column.stop for column in comment.columns.values())
     try:
         words = np.array(b" ".join(lines).split()).reshape(len(lines), width)
-        positions_A = words[:, columns["pos"]].astype(np.float64)
+        positions_A = words[:, comment.columns["pos"]].astype(np.float64).reshape(-1, 3)
+        species = words[:, comment.columns["species"]].astype(np.str_).ravel()
     except ValueError as error:
         raise UnusableRun(
             f"{name}: frame {frame} does not hold {width} columns with numbers for positions "
             f"({error}); the run exploded or the file is damaged; give the frames before it"
         ) from error
-    species = words[:, columns["species"]][:, 0].astype(np.str_)
-    energy_eV = info.get("energy")
-    # ASE hands on the lattice's vectors as columns
-    return _Frame(species, positions_A, lattice.T, None if energy_eV is None else float(energy_eV))
+    return _Frame(species, positions_A, comment.cell_A, comment.energy_eV)
+
+
+def _comment(line: bytes, frame: int, name: str) -> _Comment:
+    """The line before the atoms, as ASE understands it."""
+    from ase.io.extxyz import key_val_str_to_dict, parse_properties
+
+    try:
+        info: dict[str, Any] = key_val_str_to_dict(line.decode().strip())
+        columns = _columns(parse_properties(info.get("Properties", _DEFAULT_COLUMNS))[0])
+        lattice = np.array(info.get("Lattice"), dtype=np.float64)
+        energy_eV = float(info["energy"]) if "energy" in info else None
+    except Exception as error:  # ASE raises whatever it stumbles over
+        raise InvalidInput(
+            f"{name}: the comment line of frame {frame} cannot be understood ({error}); needed: "
+            "extended XYZ"
+        ) from error
+    if lattice.shape != (3, 3):
+        raise InvalidInput(
+            f"{name}: frame {frame} has no cell; needed: an extended XYZ file, with "
+            'Lattice="ax ay az bx by bz cx cy cz" in every comment line'
+        )
+    if not {"species", "pos"} <= columns.keys():
+        raise InvalidInput(f"{name}: frame {frame} lacks the columns species:S:1:pos:R:3")
+    return _Comment(lattice.T, columns, energy_eV)  # ASE hands on the vectors as columns
 
 
 def _columns(properties: dict[str, tuple[str, int]]) -> dict[str, slice]:

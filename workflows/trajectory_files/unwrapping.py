@@ -13,6 +13,7 @@ from workflows.trajectory_files.contents import Block, check_cell
 
 CELL_TOLERANCE_A = 1e-3
 LARGEST_STEP = 0.45
+FARTHEST = 1e6
 SAME_FRAME_A = 1e-5
 LARGEST_JUMP = 2.0
 _GROWTH = 1.25
@@ -135,11 +136,12 @@ class UnwrappedFrames:
         return self._cell_A
 
     def _check_finite(self, fractional: NDArray[np.float64], name: str) -> None:
-        bad = ~np.isfinite(fractional).all(axis=(1, 2))
+        bad = ~(np.abs(fractional) < FARTHEST).all(axis=(1, 2))
         if bad.any():
             raise UnusableRun(
-                f"{name}: positions are not finite in frame {self._n_frames + int(bad.argmax())}; "
-                "the run exploded or the file is damaged; give the frames before it"
+                f"{name}: positions are not finite, or {FARTHEST:g} cells away, in frame "
+                f"{self._n_frames + int(bad.argmax())}; the run exploded or the file is damaged; "
+                "give the frames before it"
             )
 
     def _check_steps(self, steps: NDArray[np.float64], first: int, name: str) -> None:

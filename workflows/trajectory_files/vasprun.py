@@ -61,7 +61,7 @@ def read_vasprun(stream: BufferedIOBase, name: str) -> Contents:
     temperature_K, notes = _ensemble(parameters, name)
     return Contents(
         species,
-        _blocks(elements, name, len(species), _stride(parameters)),
+        _blocks(elements, name, len(species), _stride(parameters, name)),
         notes,
         timestep_fs=_number(parameters, "POTIM", name),
         temperature_K=temperature_K,
@@ -117,15 +117,16 @@ def _ensemble(parameters: dict[str, str], name: str) -> tuple[float | None, tupl
             f"{name}: heated or cooled from {begin_K:g} to {end_K:g} K (TEBEG, TEEND); needed: one "
             "temperature, so give the run after the ramp"
         )
-    is_nose = int(parameters.get("MDALGO") or 0) == 0
+    is_nose = not _number(parameters, "MDALGO", name)
     if is_nose and _number(parameters, "SMASS", name) == _MICROCANONICAL:
         return begin_K, (f"{name}: no thermostat (SMASS = -3); TEBEG is where the run began",)
     return begin_K, ()
 
 
-def _stride(parameters: dict[str, str]) -> int:
+def _stride(parameters: dict[str, str], name: str) -> int:
     version = tuple(int(part) for part in re.findall(r"\d+", parameters.get("version", ""))[:3])
-    return int(parameters.get("ML_OUTBLOCK") or 1) if version >= _THINNED_FROM else 1
+    thinned = _number(parameters, "ML_OUTBLOCK", name) if version >= _THINNED_FROM else None
+    return int(thinned or 1)
 
 
 def _number(parameters: dict[str, str], key: str, name: str) -> float | None:

@@ -80,6 +80,8 @@ def _read_header(stream: BufferedIOBase, title: bytes, name: str) -> _Header:
             f"{name}: no header as VASP 5 and 6 write it (title, scale, three vectors, element "
             f"symbols, their numbers): {error}"
         ) from error
+    if not species:
+        raise InvalidInput(f"{name}: a header without atoms; needed: symbols and their numbers")
     return _Header(cell_A * scale, tuple(species))
 
 

@@ -12,8 +12,8 @@ from screening.errors import MissingReference
 from workflows.cli import app, common
 
 COMMANDS = [
-    "doctor", "enumerate", "export", "failures", "interfaces", "md", "plan", "prototypes", "rank", "run",
-    "schema", "show", "status", "validate", "window",
+    "doctor", "enumerate", "export", "failures", "interfaces", "md", "plan", "prototypes", "rank",
+    "run", "schema", "show", "status", "validate", "window",
 ]  # fmt: skip
 HEAVY = {
     "ase", "atomate2", "chgnet", "jobflow", "maggma", "matplotlib", "numpy", "pandas",

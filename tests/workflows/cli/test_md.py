@@ -160,7 +160,7 @@ def test_damaged_positions_are_refused(tmp_path):
     fractional[20, 2] = np.nan
     damaged = type(RUN)(fractional, RUN.cell_A, RUN.species, RUN.energies_eV[:50])
     path = write(tmp_path / "XDATCAR", xdatcar(damaged))
-    assert "positions are not finite in frame 20" in refused(path, "--species", "K", *TOLD)
+    assert "in frame 20; the run exploded" in refused(path, "--species", "K", *TOLD)
 
 
 def test_species_is_asked_for(folder):

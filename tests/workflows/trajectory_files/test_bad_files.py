@@ -1,7 +1,11 @@
 """What cannot be read is refused with one message that says what, where and what to do."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from md_files import (
     SPECIES,
     Run,
@@ -121,7 +125,7 @@ def test_positions_that_are_not_finite(tmp_path, value):
     fractional = RUN.fractional.copy()
     fractional[7, 3, 1] = value
     run = Run(fractional, RUN.cell_A, SPECIES, RUN.energies_eV)
-    match = "positions are not finite in frame 7; the run exploded or the file is damaged"
+    match = "positions are not finite, or .* in frame 7; the run exploded or the file is damaged"
     with np.errstate(invalid="ignore"):
         refused(UnusableRun, match, write(tmp_path / "XDATCAR", xdatcar(run)), **TOLD)
         refused(UnusableRun, match, write(tmp_path / "v.xml", vasprun(run)), **TOLD)
@@ -225,3 +229,30 @@ def test_atoms_in_another_order_further_down(tmp_path):
     write_extxyz(other, Run(RUN.fractional, RUN.cell_A, SPECIES[::-1], RUN.energies_eV).frames(10))
     path = write(tmp_path / "a.xyz", one.read_text() + other.read_text())
     refused(InvalidInput, "holds other atoms, or in another order, further down", path, **TOLD)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sound")
+    run = RUN.frames(3)
+    contents = {
+        "XDATCAR": xdatcar(run).encode(),
+        "vasprun.xml": vasprun(run).encode(),
+        "extxyz": write_extxyz(folder / "a.xyz", run).read_bytes(),
+    }
+    return folder / "damaged", contents
+
+
+@pytest.mark.parametrize("kind", ["XDATCAR", "vasprun.xml", "extxyz"])
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_whatever_is_damaged_there_is_a_run_or_a_message(sound, kind, data):
+    path, contents = sound
+    whole = contents[kind]
+    damaged = bytearray(whole)
+    start = data.draw(st.integers(0, len(whole) - 1))
+    patch = data.draw(st.binary(max_size=8) | st.sampled_from([b"nan", b"-1", b"1e999", b"****"]))
+    damaged[start : start + data.draw(st.integers(0, 8))] = patch
+    path.write_bytes(damaged)
+    with suppress(InvalidInput, UnusableRun):
+        read_trajectory([path], "K", **TOLD)
