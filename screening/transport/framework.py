@@ -5,10 +5,11 @@ compared with those in the last, so that vibration counts little.
 
 - An atom has left its site if it has moved farther than half the distance to its nearest host
   neighbour and than twice its vibration, and if its species goes on moving: the mean squared
-  displacement over half the run and more is larger than that from one stretch to the next by
-  `GROWTH` of it. That of slow and wide vibrations is not.
-- A bond is a host cation and a host anion within `BOND` of the sum of their covalent radii in the
-  first frame; it is broken if they end up farther apart than `BROKEN` of it.
+  displacement over half the run and more is at least `GROWTH` times that from one stretch to the
+  next. That of slow and wide vibrations is not.
+- A bond is a host cation and a host anion within `BOND` of the sum of their covalent radii, in the
+  first frame and in the first stretch on average; it is broken if they end up farther apart than
+  `BROKEN` of it.
 - A bond that holds has turned if its direction has changed by more than 45°.
 
 Atoms that leave their sites, or whose bonds turn, while their bonds hold and the atoms at the other
@@ -45,7 +46,7 @@ MIN_ATOMS = 2
 N_STRETCHES = 10
 FRAMES_PER_STRETCH = 20
 VIBRATIONS = 2.0
-GROWTH = 0.5
+GROWTH = 2.0
 STRETCH_PS = 0.5
 ALONE_A = 5.0
 
@@ -87,7 +88,7 @@ class _Host:
 
 @dataclass(frozen=True)
 class _Bonds:
-    """Cation–anion pairs of the first frame and what became of them, arrays of shape (n_bonds,)."""
+    """Cation–anion pairs of the start and what became of them, arrays of shape (n_bonds,)."""
 
     cation: NDArray[np.int64]
     anion: NDArray[np.int64]
@@ -151,13 +152,13 @@ def _left(host: _Host, site_radius_A: NDArray[np.float64]) -> NDArray[np.bool_]:
     for species in set(host.symbols.tolist()):
         atoms = host.symbols == species
         before_A2, after_A2 = host.msd_A2[:, atoms].mean(axis=1)
-        if (far & atoms).sum() >= _enough(atoms) and after_A2 > (1 + GROWTH) * before_A2:
+        if (far & atoms).sum() >= _enough(atoms) and after_A2 > GROWTH * before_A2:
             left |= far & atoms
     return left
 
 
 def _bonds(host: _Host) -> tuple[_Bonds, NDArray[np.float64]]:
-    """Bonds of the first frame, and half the distance of each atom to its nearest neighbour, Å.
+    """Bonds of the start, and half the distance of each atom to its nearest neighbour, Å.
 
     An atom without a neighbour in reach is taken to have one there. Of two elements the one with
     the higher electronegativity is the anion.
@@ -174,20 +175,18 @@ def _bonds(host: _Host) -> tuple[_Bonds, NDArray[np.float64]]:
 
     X = np.array([_electronegativity(symbol) for symbol in host.symbols.tolist()])
     sums_A = radii_A[first] + radii_A[second]
-    bonded = others & (X[first] < X[second]) & (distances_A < BOND * sums_A)
-    cation, anion = first[bonded], second[bonded]
-    offset_A = images[bonded] @ host.cell_A
-    early_A, late_A = host.r_A[[0, -1]][:, :, anion] + offset_A - host.r_A[[0, -1]][:, :, cation]
-    broken = _length(late_A).mean(axis=0) > BROKEN * sums_A[bonded]
-    cosine = (_direction(early_A) * _direction(late_A)).sum(axis=1)
-    bonds = _Bonds(
-        cation=cation,
-        anion=anion,
-        early_A=_length(early_A).mean(axis=0),
-        late_A=_length(late_A).mean(axis=0),
-        broken=broken,
-        turned=~broken & (cosine < TURNED_COSINE),
-    )
+    near = others & (X[first] < X[second]) & (distances_A < BOND * sums_A)
+    first, second, sums_A = first[near], second[near], sums_A[near]
+    ends_A = host.r_A[[0, -1]]
+    vectors_A = ends_A[:, :, second] + images[near] @ host.cell_A - ends_A[:, :, first]
+    lengths_A = _length(vectors_A)
+    early_A, late_A = lengths_A.mean(axis=1)
+    # short where the direction is lost within the stretch
+    early, late = (vectors_A / lengths_A[..., None]).mean(axis=1)
+    broken = late_A > BROKEN * sums_A
+    turned = ~broken & ((early * late).sum(axis=1) < TURNED_COSINE)
+    bonded = early_A < BOND * sums_A
+    bonds = _Bonds(*(x[bonded] for x in (first, second, early_A, late_A, broken, turned)))
     return bonds, nearest_A / 2
 
 
@@ -263,8 +262,3 @@ def _lost_coordination(host: _Host, bonds: _Bonds, after: str) -> list[Framework
 
 def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(vectors, axis=-1))
-
-
-def _direction(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean unit vector over frames; short where the direction is lost within them."""
-    return np.asarray((vectors / _length(vectors)[..., None]).mean(axis=0))
