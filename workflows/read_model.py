@@ -132,7 +132,7 @@ class CampaignResults:
             "select uuid from jobs where run = ? and stage = 'rank' and state = 'done'", (self.run,)
         )
         for output in self.outputs(uuid for (uuid,) in finished).values():
-            return tuple(RankedCandidate(**row) for row in output["candidates"])
+            return tuple(_document(RankedCandidate, row) for row in output["candidates"])
         return ()
 
     def _ranking_now(self) -> tuple[RankedCandidate, ...]:
