@@ -254,3 +254,20 @@ class CampaignConfig(Settings):
                         "compared with; set the gate to null, or give dynamics"
                     )
         return self
+
+    @model_validator(mode="after")
+    def _glasses_can_be_compared(self) -> Self:
+        if self.amorphous is None:
+            return self
+        if self.dynamics is None:
+            raise ValueError(
+                "dynamics is null, so that a glass could not be compared with its crystal; give "
+                "dynamics, or set amorphous to null"
+            )
+        if self.amorphous.min_cell_width_A < self.dynamics.min_cell_width_A:
+            raise ValueError(
+                f"amorphous.min_cell_width_A={self.amorphous.min_cell_width_A:g} is below "
+                f"dynamics.min_cell_width_A={self.dynamics.min_cell_width_A:g}, so that the glass "
+                "would be repeated and be periodic; make them at least equal"
+            )
+        return self

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from screening.amorphous.documents import Amorphous, DiffusivityOrder, Phase
+from screening.amorphous.documents import Amorphous, DiffusivityOrder, Phase, PhaseRuns
 from screening.disorder.report import disorder_report
 from screening.documents import Failure
 from screening.errors import UnusableRun
-from screening.transport.documents import Diffusivity, FrameworkMotion, Transport
+from screening.transport.documents import Diffusivity, FrameworkMotion
 from screening.transport.trajectory import Trajectory
-
-
-@dataclass(frozen=True)
-class PhaseRuns:
-    """What is known of a phase before the phases are compared.
-
-    Args:
-        name: for people.
-        melt_temperature_K: None for the crystal.
-        transport: its diffusivities.
-        runs: its trajectories, one a temperature.
-    """
-
-    name: str
-    melt_temperature_K: float | None
-    transport: Transport
-    runs: Sequence[Trajectory]
 
 
 def melt_caveats(motion: Sequence[FrameworkMotion], melt: Trajectory) -> tuple[str, ...]:
@@ -88,6 +70,7 @@ def _describe(phase: PhaseRuns, temperature_K: float, mobile_ion: str) -> Phase:
         name=phase.name,
         melt_temperature_K=phase.melt_temperature_K,
         n_atoms=len(run.species),
+        structure=phase.structure,
         transport=phase.transport,
         disorder=disorder_report(run, mobile_ion),
         potential_energy_eV_per_atom=(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer
+from pymatgen.core.structure import Structure
 
 from screening.disorder.documents import DisorderReport
 from screening.documents import Document, EnergyConvention, Failure, StageDocument, StoredStructure
@@ -50,6 +53,9 @@ class Phase(Document):
     name: str
     melt_temperature_K: float | None = Field(default=None, description="None: the crystal")
     n_atoms: int
+    structure: StoredStructure | None = Field(
+        default=None, description="of a glass, as quenched; None: the crystal, as relaxed"
+    )
     transport: Transport
     disorder: DisorderReport
     potential_energy_eV_per_atom: float | None = Field(
@@ -81,3 +87,22 @@ class AmorphousDocument(StageDocument):
     """Answer of the amorphous stage."""
 
     result: Amorphous | None = None
+
+
+@dataclass(frozen=True)
+class PhaseRuns:
+    """What is known of a phase before the phases are compared.
+
+    Args:
+        name: for people.
+        melt_temperature_K: None for the crystal.
+        transport: its diffusivities.
+        runs: its trajectories, one a temperature.
+        structure: of a glass, as quenched.
+    """
+
+    name: str
+    melt_temperature_K: float | None
+    transport: Transport
+    runs: Sequence[Trajectory]
+    structure: Structure | None = None

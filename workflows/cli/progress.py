@@ -28,6 +28,8 @@ SHOWN = {
     "stability": "stability",
     "dynamics": "dynamics",
     "transport": "diffusivity",
+    "quench": "quench",
+    "amorphous": "glasses",
     "rank": "rank",
 }
 _LINE_EVERY_S = 15.0

@@ -23,6 +23,8 @@ class ExportFormat(StrEnum):
     JSON = "json"
     CIF = "cif"
     PROFILE = "profile"
+    TRANSPORT = "transport"
+    GLASS = "glass"
 
 
 def status(campaign: CampaignOrResults, as_json: Json = False) -> None:
@@ -116,11 +118,12 @@ def show(
     identifier: Annotated[str, typer.Argument(metavar="ID", help="A candidate, as in `rank`.")],
     as_json: Json = False,
 ) -> None:
-    """Everything about one candidate: origin, structure, stability, transport, jobs."""
+    """Everything about one candidate: origin, structure, stability, transport, glasses, jobs."""
     from dataclasses import asdict
 
     from rich.console import Console
 
+    from workflows.cli.amorphous_section import amorphous_sections
     from workflows.cli.tables import candidate_sections
 
     view = open_results(campaign).candidate(identifier)
@@ -135,6 +138,7 @@ def show(
                         ("relax", view.relax),
                         ("stability", view.stability),
                         ("transport", view.transport),
+                        ("amorphous", view.amorphous),
                     )
                 },
                 "ensemble": asdict(view.ensemble) if view.ensemble else None,
@@ -145,6 +149,9 @@ def show(
     console = Console()
     for section in candidate_sections(view, console.width):
         console.print(section)
+    if view.amorphous and view.amorphous.result:
+        for section in amorphous_sections(view.amorphous.result):
+            console.print(section)
 
 
 def failures(campaign: CampaignOrResults, as_json: Json = False) -> None:
@@ -196,11 +203,15 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the ranking as CSV and JSON, relaxed structures as CIF, and voltage profiles.
+    """Write the ranking as CSV and JSON, relaxed structures as CIF, profiles, transport, glasses.
 
     A profile is a CSV of the decomposition energy against voltage, and a JSON with its steps.
+    Transport is a JSON with everything, a CSV of D over temperature and the Arrhenius figure. A
+    glass comes with its crystal: diffusivities, radial distributions and symmetry measures.
     """
     from workflows.export import write_cifs, write_csv, write_json, write_profiles
+    from workflows.glass_files import write_glasses
+    from workflows.transport_files import write_transports
 
     results = open_results(campaign)
     rows = results.ranking()
@@ -215,6 +226,10 @@ def export(
             written.append(write_json(rows, out / "ranking.json"))
         elif kind is ExportFormat.PROFILE:
             written += write_profiles(results.stabilities(), out / "profiles")
+        elif kind is ExportFormat.TRANSPORT:
+            written += write_transports(results.transports(), out / "transport")
+        elif kind is ExportFormat.GLASS:
+            written += write_glasses(results.glasses(), out / "glasses")
         else:
             written += write_cifs(results.relaxed(), out / "structures")
     if as_json:

@@ -14,11 +14,12 @@ from screening.amorphous.documents import (
     AmorphousDocument,
     MeltQuench,
     MeltQuenchDocument,
+    PhaseRuns,
     glass_name,
 )
 from screening.documents import Failure, RelaxDocument
 from screening.gates import Gates
-from screening.transport.documents import DynamicsDocument, Transport, TransportDocument
+from screening.transport.documents import DynamicsDocument, TransportDocument
 from screening.transport.trajectory import Trajectory
 from workflows.config import AmorphousSettings, DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention, load_engine
@@ -206,41 +207,46 @@ def compare(
 
     A phase that failed is kept with its cause; only when no glass is left has the stage failed.
     """
-    temperatures_K = list(maker.dynamics.temperatures_K)
-    failures: dict[str, Failure] = {}
+    phases = {CRYSTAL: _phase(CRYSTAL, None, transported, crystal)}
     caveats: list[str] = []
-    moved: list[tuple[str, float | None, Transport, list[Trajectory]]] = []
-
-    def take(
-        name: str,
-        melt_temperature_K: float | None,
-        measured: TransportDocument | None,
-        runs: list[DynamicsDocument | None],
-    ) -> None:
-        trajectories = [run.result.trajectory for run in runs if run and run.result]
-        if measured and measured.result and trajectories:
-            moved.append((name, melt_temperature_K, measured.result, trajectories))
-        else:
-            failures[name] = (measured and measured.failure) or LOST
-
-    take(CRYSTAL, None, transported, crystal)
     for melt_temperature_K, glass, runs in zip(
         maker.settings.melt_temperatures_K, quenched, glasses, strict=True
     ):
         name = glass_name(melt_temperature_K)
         if glass is None or glass.result is None:
-            failures[name] = (glass and glass.failure) or LOST
+            phases[name] = (glass and glass.failure) or LOST
             continue
         caveats += [f"{name}: {caveat}" for caveat in glass.result.caveats]
-        take(name, melt_temperature_K, fit_runs(runs, temperatures_K, mobile_ion), runs)
-    glass_failures = [failure for name, failure in failures.items() if name != CRYSTAL]
-    if len(glass_failures) == len(glasses):
-        return AmorphousDocument(state="failed", failure=glass_failures[0])
+        measured = fit_runs(runs, list(maker.dynamics.temperatures_K), mobile_ion)
+        phases[name] = _phase(name, glass.result, measured, runs)
+    failures = {name: phase for name, phase in phases.items() if isinstance(phase, Failure)}
+    if phases.keys() - failures.keys() <= {CRYSTAL}:
+        first = next(failure for name, failure in failures.items() if name != CRYSTAL)
+        return AmorphousDocument(state="failed", failure=first)
 
     def compute() -> Amorphous:
-        from screening.amorphous.comparison import PhaseRuns, compare_phases
+        from screening.amorphous.comparison import compare_phases
 
-        phases = [PhaseRuns(*phase) for phase in moved]
-        return compare_phases(phases, mobile_ion, failures=failures, caveats=caveats)
+        usable = [phase for phase in phases.values() if isinstance(phase, PhaseRuns)]
+        return compare_phases(usable, mobile_ion, failures=failures, caveats=caveats)
 
     return answer(AmorphousDocument, compute)
+
+
+def _phase(
+    name: str,
+    glass: MeltQuench | None,
+    measured: TransportDocument | None,
+    runs: list[DynamicsDocument | None],
+) -> PhaseRuns | Failure:
+    """A phase with its runs, or why there is nothing of it."""
+    trajectories = [run.result.trajectory for run in runs if run and run.result]
+    if measured is None or measured.result is None or not trajectories:
+        return (measured and measured.failure) or LOST
+    return PhaseRuns(
+        name,
+        glass.melt_temperature_K if glass else None,
+        measured.result,
+        trajectories,
+        glass.structure if glass else None,
+    )
