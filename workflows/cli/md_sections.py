@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from workflows.cli.stability_sections import section
@@ -20,24 +21,27 @@ _MOST_KINDS = 4
 
 def md_sections(report: MdReport) -> Iterator[RenderableType]:
     """Diffusion, the structure of the motion, the local structure, and what to know of them."""
-    yield section(f"{report.species} in {report.formula}", _run(report))
-    yield section("diffusion", _diffusion(report))
-    if report.motion is not None:
-        yield section("motion", _motion(report.motion))
-    if report.disorder is not None:
-        yield section("local structure", _disorder(report.disorder))
-    framework = [f"{moved.species} {moved.kind}: {moved.message}" for moved in report.framework]
-    if framework:
-        yield section("the framework moves", {"": "\n".join(framework)})
-    caveats = [
-        *report.caveats,
-        *(report.motion.caveats if report.motion else ()),
-        *(report.disorder.caveats if report.disorder else ()),
-    ]
-    if caveats:
-        yield section("caveats", {"": "\n".join(caveats)})
-    if report.notes:
-        yield section("notes", {"": "\n".join(report.notes)})
+    parts = {
+        f"{report.species} in {report.formula}": _run(report),
+        "diffusion": _diffusion(report),
+        "motion": _motion(report.motion) if report.motion else {},
+        "local structure": _disorder(report.disorder) if report.disorder else {},
+        "the framework moves": {
+            "": "\n".join(
+                f"{host.species} {host.kind}: {host.message}" for host in report.framework
+            )
+        },
+        "caveats": {"": "\n".join(_caveats(report))},
+        "notes": {"": "\n".join(report.notes)},
+    }
+    for title, entries in parts.items():
+        if any(entries.values()):
+            yield section(title, entries)
+
+
+def _caveats(report: MdReport) -> list[str]:
+    of_parts = (part.caveats for part in (report.motion, report.disorder) if part)
+    return list(dict.fromkeys([*report.caveats, *chain.from_iterable(of_parts)]))
 
 
 def _run(report: MdReport) -> dict[str, str]:
