@@ -35,11 +35,11 @@ def statistical_inefficiency(values: NDArray[np.float64]) -> float:
     fluctuation = values - values.mean()
     if n < 3 or not np.any(fluctuation):
         return 1.0
-    spectrum = scipy.fft.rfft(fluctuation, scipy.fft.next_fast_len(2 * n, real=True))
-    products = scipy.fft.irfft(np.abs(spectrum) ** 2)[:n]
-    lags = np.arange(1, n)
-    # C is the mean of n - t products: (1 - t/n) C(t) is their sum over that of t = 0
+    n_padded = scipy.fft.next_fast_len(2 * n, real=True)
+    spectrum = scipy.fft.rfft(fluctuation, n_padded)
+    products = scipy.fft.irfft(np.abs(spectrum) ** 2, n_padded)[:n]
+    # C(t) is the mean of n - t products, so that their sum over that of t = 0 is (1 - t/n) C(t)
     weighted = products[1:] / products[0]
-    negative = np.flatnonzero(weighted <= 0)
-    weighted = weighted[: negative[0] if negative.size else lags.size]
+    falls_to_zero = np.flatnonzero(weighted <= 0)
+    weighted = weighted[: falls_to_zero[0] if falls_to_zero.size else n]
     return max(1.0, 1.0 + 2.0 * float(weighted.sum()))
