@@ -15,6 +15,7 @@ from screening.transport.trajectory import Trajectory
 from screening.units import BOLTZMANN_EV_PER_K
 
 SPACING_A = 0.2
+MAX_VOXELS = 2e7
 N_PARTS = 4
 BINOMIAL = (0.25, 0.5, 0.25)
 
@@ -96,8 +97,13 @@ def _landscape(visits: NDArray[np.float32], temperature_K: float) -> NDArray[np.
     return np.asarray(-np.float32(BOLTZMANN_EV_PER_K * temperature_K) * ln_p, dtype=np.float32)
 
 
+def default_spacing_A(cell_A: NDArray[np.float64]) -> float:
+    """`SPACING_A`, or what leaves a large cell no more than about `MAX_VOXELS`."""
+    return max(SPACING_A, float(np.cbrt(abs(np.linalg.det(cell_A)) / MAX_VOXELS)))
+
+
 def probability_density(
-    trajectory: Trajectory, mobile_ion: str, *, spacing_A: float = SPACING_A
+    trajectory: Trajectory, mobile_ion: str, *, spacing_A: float | None = None
 ) -> ProbabilityDensity:
     """Histogram of the mobile ions' positions, drift of the framework removed.
 
@@ -105,7 +111,7 @@ def probability_density(
         trajectory: at least ten frames.
         mobile_ion: element symbol.
         spacing_A: longest edge of a voxel, Å; each lattice vector is cut into the fewest parts
-            that are no longer.
+            that are no longer. None: `default_spacing_A`.
 
     Raises:
         InvalidInput: no such ion, nothing but that ion, or a spacing that is not positive.
@@ -115,9 +121,11 @@ def probability_density(
 
 
 def density_of_paths(
-    paths: NDArray[np.float64], trajectory: Trajectory, *, spacing_A: float = SPACING_A
+    paths: NDArray[np.float64], trajectory: Trajectory, *, spacing_A: float | None = None
 ) -> ProbabilityDensity:
     """The same from paths that are already there."""
+    if spacing_A is None:
+        spacing_A = default_spacing_A(trajectory.cell_A)
     if not (np.isfinite(spacing_A) and spacing_A > 0):
         raise InvalidInput(f"spacing_A={spacing_A:g} must be positive")
     edges_A = np.linalg.norm(trajectory.cell_A, axis=1)

@@ -120,7 +120,7 @@ class MotionReport(Document):
     duration_ps: float
     n_ions: int
     percolation: Percolation
-    sites: tuple[Site, ...]
-    jumps: Jumps
+    sites: tuple[Site, ...] = Field(description="the most occupied first; empty in a fluid")
+    jumps: Jumps | None = Field(description="None where there are no sites to jump between")
     van_hove: VanHove
     caveats: tuple[str, ...] = ()

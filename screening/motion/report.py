@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from screening.motion.density import density_of_paths
-from screening.motion.documents import Jumps, MotionReport, Percolation
+from screening.errors import UnusableRun
+from screening.motion.density import ProbabilityDensity, density_of_paths
+from screening.motion.documents import Jumps, MotionReport, Percolation, Site
 from screening.motion.jump_statistics import jump_statistics, site_documents
 from screening.motion.jumps import find_jumps
 from screening.motion.paths import mobile_paths
@@ -29,32 +31,47 @@ def motion_report(trajectory: Trajectory, mobile_ion: str) -> MotionReport:
 
     Raises:
         InvalidInput: no such ion, or nothing but that ion.
-        UnusableRun: a trajectory that cannot be used, or ions that stay nowhere.
+        UnusableRun: a trajectory that cannot be used, see `mobile_paths`.
     """
     paths = mobile_paths(trajectory, mobile_ion)
     density = density_of_paths(paths, trajectory)
     percolation = density_percolation(density)
-    sites = find_sites(density)
-    events = find_jumps(paths, sites, trajectory.cell_A)
     interval_ps = trajectory.frame_interval_ps
-    jumps = jump_statistics(events, sites, trajectory.cell_A, frame_interval_ps=interval_ps)
+    sites: tuple[Site, ...] = ()
+    jumps, no_sites = None, None
+    try:
+        sites, jumps = _sites_and_jumps(density, paths, interval_ps)
+    except UnusableRun as error:
+        no_sites = str(error)
     step_A = float(np.linalg.norm(np.diff(paths, axis=0) @ trajectory.cell_A, axis=2).mean())
+    caveats = _caveats(percolation, jumps, step_A)
     return MotionReport(
         species=mobile_ion,
         temperature_K=trajectory.temperature_K,
         duration_ps=trajectory.duration_ps,
         n_ions=paths.shape[1],
         percolation=percolation,
-        sites=site_documents(sites, events, n_frames=len(paths), frame_interval_ps=interval_ps),
+        sites=sites,
         jumps=jumps,
         van_hove=van_hove(paths, trajectory.cell_A, frame_interval_ps=interval_ps),
-        caveats=_caveats(percolation, jumps, step_A),
+        caveats=(no_sites, *caveats) if no_sites else caveats,
     )
 
 
-def _caveats(percolation: Percolation, jumps: Jumps, step_A: float) -> tuple[str, ...]:
+def _sites_and_jumps(
+    density: ProbabilityDensity, paths: NDArray[np.float64], frame_interval_ps: float
+) -> tuple[tuple[Site, ...], Jumps]:
+    sites = find_sites(density)
+    events = find_jumps(paths, sites, density.cell_A)
+    return (
+        site_documents(sites, events, n_frames=len(paths), frame_interval_ps=frame_interval_ps),
+        jump_statistics(events, sites, density.cell_A, frame_interval_ps=frame_interval_ps),
+    )
+
+
+def _caveats(percolation: Percolation, jumps: Jumps | None, step_A: float) -> tuple[str, ...]:
     caveats = []
-    if jumps.n_jumps < MIN_JUMPS:
+    if jumps and jumps.n_jumps < MIN_JUMPS:
         caveats.append(
             f"jumps between sites: {jumps.n_jumps}; rates need {MIN_JUMPS} or more, run longer"
         )
@@ -64,7 +81,7 @@ def _caveats(percolation: Percolation, jumps: Jumps, step_A: float) -> tuple[str
             f"{percolation.spacing_A:.2f} Å: paths have gaps and barriers may come out too high or "
             "not at all; store frames more often"
         )
-    if jumps.dimension > percolation.dimension:
+    if jumps and jumps.dimension > percolation.dimension:
         caveats.append(
             f"jumps link the sites in {jumps.dimension} dimensions, visited places only in "
             f"{percolation.dimension}: the passes were crossed between frames or too seldom for a "

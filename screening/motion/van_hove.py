@@ -13,6 +13,7 @@ MAX_SELF_R_A = 15.0
 LAG_FRACTIONS = (0.0, 1 / 64, 1 / 16, 1 / 4)
 MAX_SELF_ORIGINS = 2000
 MAX_DISTINCT_ORIGINS = 200
+MAX_DISTINCT_PAIRS = 2e7
 
 
 def van_hove(
@@ -22,8 +23,9 @@ def van_hove(
 
     G_s(r, t) is the density of |r_i(t0 + t) - r_i(t0)|, G_d(r, t) that of the other ions at t0 + t
     around where ion i was at t0; both are averages over ions and, evenly spread, up to
-    `MAX_SELF_ORIGINS` and `MAX_DISTINCT_ORIGINS` time origins. G_d reaches to half the cell's width
-    and is divided by (n_ions - 1) / volume, so that it tends to 1.
+    `MAX_SELF_ORIGINS` and `MAX_DISTINCT_ORIGINS` time origins, fewer where those would make more
+    than `MAX_DISTINCT_PAIRS` pairs of ions. G_d reaches to half the cell's width and is divided by
+    (n_ions - 1) / volume, so that it tends to 1.
 
     Args:
         paths: shape (n_frames, n_ions, 3), fractional, unwrapped.
@@ -42,12 +44,13 @@ def van_hove(
     edges_A = SHELL_A * np.arange(n_distinct + 1)
     shells_A3 = 4 / 3 * np.pi * np.diff(edges_A**3)
     n_self = int(MAX_SELF_R_A / SHELL_A)
+    n_origins = int(np.clip(MAX_DISTINCT_PAIRS / n_ions**2, 1, MAX_DISTINCT_ORIGINS))
     selves, distincts = [], []
     for lag in lags:
         origins = _origins(n_frames - lag, MAX_SELF_ORIGINS)
         counts = _count_self(paths, cell_A, lag, origins, n_self, SHELL_A)
         selves.append(counts / (len(origins) * n_ions * SHELL_A))
-        origins = _origins(n_frames - lag, MAX_DISTINCT_ORIGINS)
+        origins = _origins(n_frames - lag, n_origins)
         pairs = _count_distinct(paths, cell_A, lag, origins, n_distinct, SHELL_A)
         ideal = len(origins) * n_ions * max(n_ions - 1, 1) * shells_A3 / volume_A3
         distincts.append(pairs / ideal)

@@ -35,8 +35,8 @@ def motion_figures(
             for axis in range(3)
         }
         figures["percolation"] = _barriers(report.percolation)
-        if report.jumps.kinds:
-            figures["jumps"] = _jump_kinds(report)
+        if report.jumps and report.jumps.kinds:
+            figures["jumps"] = _jump_kinds(report.jumps, report.species)
         figures["van_hove_self"] = _van_hove_self(report.van_hove, report.species)
         figures["van_hove_distinct"] = _van_hove_distinct(report.van_hove, report.species)
     return figures
@@ -58,7 +58,8 @@ def _projection(density: ProbabilityDensity, axis: int, report: MotionReport) ->
     image = axes.pcolormesh(
         x_A, y_A, density.projected_ions_per_A2(axis), cmap="magma_r", rasterized=True
     )
-    sites_A = np.array([site.fractional for site in report.sites])[:, [first, second]] @ plane_A
+    sites = np.array([site.fractional for site in report.sites]).reshape(-1, 3)
+    sites_A = sites[:, [first, second]] @ plane_A
     axes.plot(*sites_A.T, "o", mfc="none", mec="#56B4E9", ms=4, mew=0.9)
     axes.set_aspect("equal")
     axes.set_xlabel(f"x ∥ {LATTICE_VECTORS[first]} (Å)")
@@ -87,10 +88,10 @@ def _barriers(percolation: Percolation) -> Figure:
     return figure
 
 
-def _jump_kinds(report: MotionReport) -> Figure:
+def _jump_kinds(jumps: Jumps, species: str) -> Figure:
     """Rates of the most frequent jumps by their lengths."""
     figure, axes = new_figure()
-    kinds = report.jumps.kinds
+    kinds = jumps.kinds
     rates = np.array([kind.rate_per_ion_per_ps for kind in kinds])
     low, high = np.array([kind.rate_68_per_ion_per_ps for kind in kinds]).T
     axes.errorbar(
@@ -99,8 +100,8 @@ def _jump_kinds(report: MotionReport) -> Figure:
     )  # fmt: skip
     axes.set_yscale("log")
     axes.set_xlabel("length of the jump (Å)")
-    axes.set_ylabel(f"jumps per {report.species} and ps")
-    axes.set_title(_summary(report.jumps), fontsize=7)
+    axes.set_ylabel(f"jumps per {species} and ps")
+    axes.set_title(_summary(jumps), fontsize=7)
     return figure
 
 

@@ -9,7 +9,7 @@ from lattice_walks import (
 )
 
 from screening.errors import InvalidInput
-from screening.motion.density import density_of_paths, probability_density
+from screening.motion.density import default_spacing_A, density_of_paths, probability_density
 from screening.motion.paths import mobile_paths
 
 
@@ -43,6 +43,12 @@ def test_voxels_are_no_longer_than_asked(run):
     assert (edges_A / density.shape <= 0.3).all()
     assert (edges_A / (np.array(density.shape) - 1) > 0.3).all()
     assert density.spacing_A == pytest.approx((edges_A / density.shape).max())
+
+
+def test_only_large_cells_have_a_coarser_grid():
+    assert default_spacing_A(np.eye(3) * 25.0) == 0.2
+    coarse_A = default_spacing_A(np.eye(3) * 100.0)
+    assert (100.0 / coarse_A) ** 3 == pytest.approx(2e7)
 
 
 def test_parts_are_stretches_of_the_run(run):

@@ -65,6 +65,17 @@ def test_barriers_beyond_what_the_run_sees_are_said():
     assert any("rests on one quarter" in caveat for caveat in report.caveats)
 
 
+def test_a_fluid_has_a_density_but_no_sites():
+    rng = np.random.default_rng(4)
+    paths, _ = lattice_paths(rng, 2000, 1, 3, hops_per_frame=0.0)
+    paths += np.cumsum(rng.normal(scale=0.08, size=paths.shape), axis=0)
+    report = motion_report(trajectory_of(rng, paths, np.eye(3) * 24.0), "K")
+    assert report.sites == ()
+    assert report.jumps is None
+    assert "these ions have no sites" in report.caveats[0]
+    assert report.percolation.seen_up_to_eV > 0
+
+
 def test_an_ion_that_is_not_there_is_refused(run):
     with pytest.raises(InvalidInput, match="no Li among"):
         motion_report(run, "Li")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from lattice_walks import OBLIQUE_A, boltzmann_paths, cubic_sites, lattice_paths, trajectory_of
+from lattice_walks import OBLIQUE_A, cubic_sites, lattice_paths, trajectory_of
 
 from screening.errors import UnusableRun
 from screening.motion.density import probability_density
@@ -50,13 +50,10 @@ def test_two_sites_close_by_are_told_apart_and_a_flat_one_is_one_site():
 
 def test_a_fluid_has_no_sites():
     rng = np.random.default_rng(4)
-    paths = boltzmann_paths(rng, 2000, 1, (0.0, 0.0, 0.0), 1)
-    run = trajectory_of(rng, paths[:1].repeat(2000, axis=0), np.eye(3) * 24.0, rattle_A=0.1)
-    positions_A = run.positions_A.copy()
-    positions_A[:, 0] += np.cumsum(rng.normal(scale=3.0, size=(2000, 3)), axis=0)
-    fluid = type(run)(**{**run.__dict__, "positions_A": positions_A})
+    paths = 0.5 + np.cumsum(rng.normal(scale=0.08, size=(2000, 1, 3)), axis=0)
+    run = trajectory_of(rng, paths, np.eye(3) * 24.0)
     with pytest.raises(UnusableRun, match="have no sites"):
-        find_sites(probability_density(fluid, "K"))
+        find_sites(probability_density(run, "K"))
 
 
 def test_nearest_sites_include_a_sites_own_images():

@@ -80,7 +80,16 @@ def test_curves_are_those_of_the_report(report, figures):
 
 def test_a_run_without_jumps_has_no_figure_of_them():
     still = a_run(0.0)
-    assert "jumps" not in motion_figures(still, "K", motion_report(still, "K"))
+    report = motion_report(still, "K")
+    assert report.jumps.n_jumps == 0
+    assert "jumps" not in motion_figures(still, "K", report)
+
+
+def test_a_fluid_has_figures_without_sites(run, report):
+    fluid = report.model_copy(update={"sites": (), "jumps": None})
+    figures = motion_figures(run, "K", fluid)
+    assert "jumps" not in figures
+    assert len(figures["density_ab"].axes[0].lines[0].get_xdata()) == 0
 
 
 def test_figures_can_be_saved(figures, tmp_path):
