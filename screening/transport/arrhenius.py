@@ -71,7 +71,7 @@ def fit_arrhenius(
         "carriers_per_cm3": carriers_per_cm3,
         "charge": charge,
         "conductivity_formula": NERNST_EINSTEIN,
-        "notes": _notes(points),
+        "notes": _bounds_note(points),
     }
     n_tried = len({round(entry.temperature_K) for entry in diffusivities})
     found = f"{points.n_temperatures} of {n_tried} temperatures carry a diffusivity"
@@ -89,6 +89,9 @@ def fit_arrhenius(
     known |= law
     if not with_errors:
         return _bounded(points, S_s_per_cm3, known, reason=f"{found}; error bars need 3")
+    if points.left_out:
+        left_out = f"left out: {_list(points.left_out)}, where the framework moves"
+        known["notes"] = (left_out, *known["notes"])
     return Arrhenius(**known, law=check_arrhenius_law(points))
 
 
@@ -198,13 +201,10 @@ def _ln_T_slope_eV(points: ArrheniusPoints) -> float:
     return float(np.polyfit(values.x, ln_T, 1, w=1 / values.scale)[0])
 
 
-def _notes(points: ArrheniusPoints) -> tuple[str, ...]:
-    notes = []
-    if points.left_out:
-        notes.append(f"left out: {_list(points.left_out)}, where the framework moves")
-    if points.bounds and points.n_temperatures > 1:
-        notes.append(f"as censored data: the upper bounds at {_list(points.bounds)}")
-    return tuple(notes)
+def _bounds_note(points: ArrheniusPoints) -> tuple[str, ...]:
+    if not points.bounds or points.n_temperatures < 2:
+        return ()
+    return (f"as censored data: the upper bounds at {_list(points.bounds)}",)
 
 
 def _list(entries: Iterable[Diffusivity]) -> str:
