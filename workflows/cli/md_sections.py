@@ -87,10 +87,14 @@ def _axis(axis: PrincipalDiffusivity) -> str:
 def _motion(motion: MotionReport) -> dict[str, str]:
     jumps, percolation = motion.jumps, motion.percolation
     barriers = ", ".join(f"{barrier_eV:.3f}" for barrier_eV in percolation.barriers_eV)
-    return {
+    places = {
         "visited paths": f"{percolation.dimension}D"
         + (f", barriers {barriers} eV by −kT ln p" if barriers else ""),
         "sites": str(len(motion.sites)),
+    }
+    if jumps is None:
+        return places
+    return places | {
         "jumps": f"{jumps.n_jumps}, linking sites in {jumps.dimension}D",
         "stay": _value(jumps.residence_ps, jumps.residence_68_ps, " ps", ".3g"),
         "undone by the next": _value(jumps.back_jump_fraction, jumps.back_jump_68, "", ".2f"),
