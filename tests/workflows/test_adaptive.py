@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from screening.errors import RunExploded
+from screening.transport.analysis import analyse_run
 from screening.transport.stopping import StoppingRule, Threshold
 from screening.transport.trajectory import Trajectory
 from workflows.adaptive import produce_until_decided
@@ -100,3 +101,20 @@ def test_a_fixed_length_is_one_whatever_its_segments():
         run = Recorded(FAST)
         end = ended(run, StoppingRule(None), segment_ps=segment_ps)
         assert (end.outcome, run.produced_ps) == ("budget", 100.0)
+
+
+@pytest.mark.slow
+def test_intervals_of_runs_that_were_ended_early_still_cover_the_truth():
+    """Looking again and again prefers lucky moments; the rule must not fall for them."""
+    D_A2_ps = 0.1
+    covers, logarithms = [], []
+    for seed in range(80):
+        run = Recorded(hopping(D_A2_ps, 1001, seed))
+        assert ended(run, StoppingRule(0.25)).outcome == "converged"
+        made = analyse_run(run.production(), "K")
+        low_cm2_s, high_cm2_s = made.D_68_cm2_s
+        covers.append(low_cm2_s <= D_A2_ps * 1e-4 <= high_cm2_s)
+        logarithms.append(math.log(made.D_cm2_s / (D_A2_ps * 1e-4)))
+    assert 0.55 < np.mean(covers) < 0.82  # 68 % within 2.5 standard errors
+    assert abs(np.median(logarithms)) < 0.07
+    assert np.std(logarithms) < 0.3
