@@ -80,3 +80,11 @@ def test_what_is_not_to_be_believed_is_said(windows):
         oxidation = compared[formula]["limits"][1]
         assert oxidation["computed_V"] - oxidation["published_V"] > 0.2  # the other convention
         assert "below that of NaCl" in compared[formula]["note"]
+
+
+def test_glasses_are_made_as_published():
+    config = load_campaign(PAPERS / "amorphous.yaml")
+    glasses = config.amorphous
+    assert glasses.melt_temperatures_K == (1200, 2000)
+    assert (glasses.heating_ps, glasses.hold_ps, glasses.quench_ps) == (2, 20, 2)
+    assert glasses.min_cell_width_A == config.dynamics.min_cell_width_A
