@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from md_files import hopping_run, random_run, vasprun, write, write_extxyz, write_traj, xdatcar
 from typer.testing import CliRunner
 
@@ -117,7 +118,9 @@ def test_a_truncated_file_is_analysed_and_said(folder, tmp_path, found):
     assert note.split("2.xml")[1][:20] in run(folder / "1.xml", cut, "--species", "K").stdout
 
 
-def test_figures(folder, tmp_path):
+def test_figures(folder, tmp_path, monkeypatch):
+    # rendering takes seconds and is tested where the figures are
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: path.write_text("drawn"))
     out = tmp_path / "figures" / "K"
     result = run(folder / "run.traj", "--species", "K", *TOLD, "--figures", out, "--json")
     assert result.exit_code == 0, result.output

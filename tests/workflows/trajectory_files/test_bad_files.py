@@ -244,7 +244,7 @@ def sound(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["XDATCAR", "vasprun.xml", "extxyz"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_whatever_is_damaged_there_is_a_run_or_a_message(sound, kind, data):
     path, contents = sound
