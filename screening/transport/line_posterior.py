@@ -252,7 +252,8 @@ def _standard_draws(n_bounds: int) -> tuple[Array, Array]:
     """Uniform draws for s and the deviations, and pairs (t, -t) for mean and slope."""
     sequence = stats.qmc.Sobol(3 + n_bounds, scramble=False)
     half = sequence.random_base2(LOG2_DRAWS)
-    half = half + 0.5 / len(half)  # the sequence starts at the origin
+    # off the origin; a quarter of a step, so that a draw and the mirror of another never coincide
+    half = half + 0.25 / len(half)
     draws = special.stdtrit(PROPOSAL_DOF, half[:, :2])
     uniform = np.concatenate([half[:, 2:], half[:, 2:]])
     return uniform, np.concatenate([draws, -draws])
