@@ -193,7 +193,7 @@ Table = dict[str, Coverage]
 def least(answers: dict[str, list[Answer]], true_cm2_s: float, figure: str) -> float:
     """A figure of ours over the least that a peer has, on the replicas of that peer.
 
-    Peers are those that find where to fit and state an error; MDAnalysis leaves both to its user.
+    Peers are those that state an error; MDAnalysis leaves the fit to its user.
     """
     shares = []
     for name, theirs in answers.items():
