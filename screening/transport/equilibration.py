@@ -69,6 +69,9 @@ def find_equilibration(trajectory: Trajectory, mobile_ion: str) -> tuple[int, Eq
         test = f"not tested: {n_frames} frames, at least {MIN_FRAMES} needed"
         return 0, Equilibration(cut_ps=0.0, test=test)
     series = [*_recorded(trajectory), *_movements(trajectory, mobile_ion)]
+    if not series:
+        test = "not tested: no energies, no temperatures, and single atoms only"
+        return 0, Equilibration(cut_ps=0.0, test=test)
     cuts = {one.name: _cut(one) for one in series}
     late = max(cuts, key=lambda name: cuts[name])
     cut_ps = cuts[late] * trajectory.frame_interval_ps
@@ -100,7 +103,8 @@ def _recorded(trajectory: Trajectory) -> list[_Series]:
 def _movements(trajectory: Trajectory, mobile_ion: str) -> list[_Series]:
     """Squared displacements from frame to frame, and from stretch to stretch of time.
 
-    Some `MAX_BLOCKS` evenly spaced frames stand for all.
+    Some `MAX_BLOCKS` evenly spaced frames stand for all. A single atom is left out: nothing tells
+    its hops from a start that differs.
     """
     mobile = mobile_mask(trajectory, mobile_ion)
     r_A = trajectory.positions_A
@@ -122,11 +126,12 @@ def _movements(trajectory: Trajectory, mobile_ion: str) -> list[_Series]:
     moved_A2 = np.einsum("tik,tik->ti", moves_A, moves_A)
     over = f"over {stretch * spacing * trajectory.frame_interval_ps:.3g} ps"
     heat_A2 = np.einsum("tik,tik->ti", steps_A, steps_A, dtype=np.float64)
-    return [
+    series = [
         _Series("displacement of the framework from frame to frame", heat_A2, spacing),
         _Series(f"displacement of the framework {over}", moved_A2[:, ~mobile], spacing),
         _Series(f"displacement of {mobile_ion} {over}", moved_A2[:, mobile], spacing),
     ]
+    return [one for one in series if one.per_atom.shape[1] > 1]
 
 
 def _cut(series: _Series) -> int:
