@@ -71,12 +71,13 @@ def _neighbours(ions, frames, starts, reaches_A, cell_A, window):  # type: ignor
                 break
             if ions[i] == ions[j]:
                 continue
-            off = starts[j] - starts[i]
-            off -= np.round(off)
+            a = starts[j, 0] - starts[i, 0]
+            b = starts[j, 1] - starts[i, 1]
+            c = starts[j, 2] - starts[i, 2]
+            a, b, c = a - np.round(a), b - np.round(b), c - np.round(c)
             squared_A2 = 0.0
             for axis in range(3):
-                along_A = off[0] * cell_A[0, axis] + off[1] * cell_A[1, axis]
-                along_A += off[2] * cell_A[2, axis]
+                along_A = a * cell_A[0, axis] + b * cell_A[1, axis] + c * cell_A[2, axis]
                 squared_A2 += along_A * along_A
             n_pairs += squared_A2 <= max(reaches_A[i], reaches_A[j]) ** 2
     return n_pairs

@@ -145,7 +145,7 @@ def _count(paths, na, nb, nc, n_parts):  # type: ignore[no-untyped-def]
     for frame in range(n_frames):
         part = frame * n_parts // n_frames
         for ion in range(paths.shape[1]):
-            a, b, c = paths[frame, ion]
+            a, b, c = paths[frame, ion, 0], paths[frame, ion, 1], paths[frame, ion, 2]
             # a fraction just below 1 may round to 1: that voxel is the last
             i = min(int((a - np.floor(a)) * na), na - 1)
             j = min(int((b - np.floor(b)) * nb), nb - 1)

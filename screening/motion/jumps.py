@@ -99,7 +99,7 @@ def _assign(paths, sites, cell_A, cores_A):  # type: ignore[no-untyped-def]
     for ion in range(n_ions):
         site, x, y, z = -1, 0, 0, 0
         for frame in range(n_frames):
-            a, b, c = paths[frame, ion]
+            a, b, c = paths[frame, ion, 0], paths[frame, ion, 1], paths[frame, ion, 2]
             found = site
             if site < 0 or not _inside(a, b, c, sites[site], x, y, z, cell_A, cores_A[site]):
                 for other in range(len(sites)):

@@ -63,17 +63,17 @@ def _paths(positions_A, mobile, framework, to_fractional):  # type: ignore[no-un
     """Paths and the longest fractional step between frames; NaN where a position is not finite."""
     n_frames = len(positions_A)
     paths = np.empty((n_frames, len(mobile), 3))
-    start_A = np.zeros(3)
+    start_A, drift_A = np.zeros(3), np.zeros(3)
     longest_step = 0.0
     for frame in range(n_frames):
-        drift_A = np.zeros(3)
-        for atom in framework:
-            for axis in range(3):
-                drift_A[axis] += positions_A[frame, atom, axis]
-        drift_A /= len(framework)
-        if frame == 0:
-            start_A[:] = drift_A
-        drift_A -= start_A
+        for axis in range(3):
+            mean_A = 0.0
+            for atom in framework:
+                mean_A += positions_A[frame, atom, axis]
+            mean_A /= len(framework)
+            if frame == 0:
+                start_A[axis] = mean_A
+            drift_A[axis] = mean_A - start_A[axis]
         for i, atom in enumerate(mobile):
             x = positions_A[frame, atom, 0] - drift_A[0]
             y = positions_A[frame, atom, 1] - drift_A[1]

@@ -47,13 +47,13 @@ def add_winding(windings, rank, root, x, y, z):  # type: ignore[no-untyped-def]
     if known == 3 or (x == 0 and y == 0 and z == 0):
         return
     if known >= 1:
-        a, b, c = windings[root, 0]
+        a, b, c = windings[root, 0, 0], windings[root, 0, 1], windings[root, 0, 2]
         p, q, r = b * z - c * y, c * x - a * z, a * y - b * x
         if p == 0 and q == 0 and r == 0:
             return
         if known == 2:
-            k, m, n = windings[root, 1]
-            if k * p + m * q + n * r == 0:
+            first = windings[root, 1, 0] * p + windings[root, 1, 1] * q
+            if first + windings[root, 1, 2] * r == 0:
                 return
     windings[root, known, 0] = x
     windings[root, known, 1] = y

@@ -87,7 +87,9 @@ def _count_self(paths, cell_A, lag, origins, n_shells, shell_A):  # type: ignore
     counts = np.zeros(n_shells)
     for origin in origins:
         for ion in range(paths.shape[1]):
-            a, b, c = paths[origin + lag, ion] - paths[origin, ion]
+            a = paths[origin + lag, ion, 0] - paths[origin, ion, 0]
+            b = paths[origin + lag, ion, 1] - paths[origin, ion, 1]
+            c = paths[origin + lag, ion, 2] - paths[origin, ion, 2]
             shell = int(_length_A(a, b, c, cell_A) / shell_A)
             if shell < n_shells:
                 counts[shell] += 1
