@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from campaigns import SMALL, halideflow, ranking, rock_salt, write_campaign
 from jobflow import OutputReference
 from pydantic import ValidationError
 from pymatgen.core import Structure
+from rich.console import Console
 
 from screening.amorphous.documents import MeltQuench, MeltQuenchDocument
 from screening.candidates import enumerate_candidates
@@ -24,6 +26,7 @@ from screening.transport.documents import (
 )
 from screening.transport.trajectory import Trajectory
 from workflows.campaign import formula_flow
+from workflows.cli.amorphous_section import amorphous_sections
 from workflows.config import AmorphousSettings, CampaignConfig, DynamicsSettings, EngineSettings
 from workflows.config_file import load_campaign, read_structures
 from workflows.stages.amorphous import AmorphousMaker, MeltQuenchMaker, amorphous, compare, quench
@@ -142,6 +145,27 @@ def test_a_glass_is_shown_where_the_crystal_failed():
 def test_without_any_glass_the_stage_has_failed():
     made = compared([NO_GLASS, NO_GLASS], [[None], [None]])
     assert (made.state, made.failure) == ("failed", FAILURE)
+
+
+def printed(document):
+    console = Console(file=io.StringIO(), width=120)
+    for part in amorphous_sections(document):
+        console.print(part)
+    return console.file.getvalue()
+
+
+def test_phases_are_printed_side_by_side_and_failures_with_their_cause():
+    text = printed(compared([glass(1200.0, ("no melt",)), NO_GLASS], [[moved(1)], [None]]))
+    for words in (
+        "crystal and glasses",
+        "300 K",
+        "quenched from 1200 K",
+        "≈",
+        "quenched from 1200 K: no melt",
+        "RUN_EXPLODED: 9999 K",
+    ):
+        assert words in text
+    assert "RUN_EXPLODED" in printed(compared([NO_GLASS, NO_GLASS], [[None], [None]]))
 
 
 REJECTED = TransportDocument(

@@ -9,18 +9,30 @@ from rich.table import Table
 from rich.text import Text
 
 from workflows.cli.stability_sections import section
-from workflows.cli.tables import number
+from workflows.cli.tables import UNKNOWN, number
 from workflows.cli.transport_section import diffusivity
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from screening.amorphous.documents import Amorphous, DiffusivityOrder, Phase
+    from screening.amorphous.documents import (
+        Amorphous,
+        AmorphousDocument,
+        DiffusivityOrder,
+        Phase,
+    )
     from screening.disorder.documents import DisorderReport
 
 
-def amorphous_sections(compared: Amorphous) -> Iterator[RenderableType]:
-    """How the ions of each phase move, how each is ordered, and which is fastest."""
+def amorphous_sections(document: AmorphousDocument) -> Iterator[RenderableType]:
+    """How the ions of each phase move, how each is ordered, and who is fastest; or the failure."""
+    if document.result is not None:
+        yield from _comparison(document.result)
+    elif document.failure is not None:
+        yield section("glasses failed", {document.failure.code: document.failure.message})
+
+
+def _comparison(compared: Amorphous) -> Iterator[RenderableType]:
     moving = _table("crystal and glasses: diffusivity, cm²/s (68 %)")
     temperatures_K = sorted(
         {d.temperature_K for phase in compared.phases for d in phase.transport.diffusivities}
@@ -33,19 +45,19 @@ def amorphous_sections(compared: Amorphous) -> Iterator[RenderableType]:
         activation_eV = phase.transport.arrhenius.activation_energy_eV
         moving.add_row(
             phase.name,
-            *(found.get(temperature_K, "–") for temperature_K in temperatures_K),
+            *(found.get(temperature_K, UNKNOWN) for temperature_K in temperatures_K),
             number(activation_eV, ".2f"),
         )
     yield moving
     ordering = _table(f"local order at {compared.disorder_temperature_K:g} K")
     for heading in ("atoms", "E above crystal\nmeV/atom", "nearest, Å", "neighbours", "CSM of MX₆"):
         ordering.add_column(heading, justify="right")
-    crystal_eV = compared.phases[0].potential_energy_eV_per_atom
+    crystal = next((phase for phase in compared.phases if phase.melt_temperature_K is None), None)
     for phase in compared.phases:
         ordering.add_row(
             phase.name,
             str(phase.n_atoms),
-            _above(phase, crystal_eV if compared.phases[0].melt_temperature_K is None else None),
+            _above(phase, crystal),
             *_local_order(phase.disorder),
         )
     yield ordering
@@ -65,10 +77,11 @@ def _table(title: str) -> Table:
     return table
 
 
-def _above(phase: Phase, crystal_eV: float | None) -> str:
+def _above(phase: Phase, crystal: Phase | None) -> str:
     energy_eV = phase.potential_energy_eV_per_atom
+    crystal_eV = crystal.potential_energy_eV_per_atom if crystal else None
     if crystal_eV is None or energy_eV is None:
-        return "–"
+        return UNKNOWN
     return f"{1000 * (energy_eV - crystal_eV):.0f}"
 
 

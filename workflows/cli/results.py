@@ -149,8 +149,8 @@ def show(
     console = Console()
     for section in candidate_sections(view, console.width):
         console.print(section)
-    if view.amorphous and view.amorphous.result:
-        for section in amorphous_sections(view.amorphous.result):
+    if view.amorphous:
+        for section in amorphous_sections(view.amorphous):
             console.print(section)
 
 
