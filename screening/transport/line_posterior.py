@@ -141,7 +141,7 @@ def line_posterior(values: LogValues, bounds: LogBounds) -> LinePosterior:
         bounds: any number.
     """
     uniform, symmetric = _standard_draws(bounds.x.size)
-    scatter = _scatter_prior(uniform)
+    scatter, log_prior = _scatter_draws(uniform)
     line = least_squares(values, np.zeros(1))
     broken = bounds.log_likelihood(line.at(bounds.x)) < math.log(MOSTLY_BROKEN)
     guide = _with_guides(values, bounds, broken.ravel())
@@ -152,7 +152,8 @@ def line_posterior(values: LogValues, bounds: LogBounds) -> LinePosterior:
     own_mean = proposal.mean + PROPOSAL_WIDTH * proposal.mean_error * t_mean
     mean = own_mean + slope * (pivot - proposal.pivot)
     log_weights = (
-        _log_likelihood(values, mean, slope, scatter, pivot)
+        log_prior
+        + _log_likelihood(values, mean, slope, scatter, pivot)
         + np.log(proposal.mean_error * proposal.slope_error)
         - _log_t(t_mean, PROPOSAL_DOF)
         - _log_t(t_slope, PROPOSAL_DOF)
@@ -240,11 +241,15 @@ def _log_t(z: Array, dof: float) -> Array:
     return np.asarray(-(dof + 1) / 2 * np.log1p(z**2 / dof))
 
 
-def _scatter_prior(uniform: Array) -> Array:
-    """Draws of s; the first column of `uniform` says which."""
+def _scatter_draws(uniform: Array) -> tuple[Array, Array]:
+    """Draws of s and ln(prior / proposal): half of them without scatter, half with.
+
+    The first column of `uniform` says which.
+    """
     low, high = SCATTER_RANGE
-    share = np.clip((uniform[:, 0] - LINE_HOLDS) / (1 - LINE_HOLDS), 0.0, 1.0)
-    return np.where(uniform[:, 0] < LINE_HOLDS, 0.0, low * (high / low) ** share)
+    holds = uniform[:, 0] < 0.5
+    scatter = np.where(holds, 0.0, low * (high / low) ** (2 * uniform[:, 0] - 1))
+    return scatter, np.log(np.where(holds, LINE_HOLDS, 1 - LINE_HOLDS) / 0.5)
 
 
 @lru_cache(maxsize=8)
