@@ -68,3 +68,16 @@ def boltzmann_paths(rng, n_frames, n_ions, barriers_eV, n):
             rng.random(len(places)), cumulative, np.linspace(0, 1, len(cumulative))
         )
     return places.reshape(n_frames, n_ions, 3)
+
+
+def brownian_paths(rng, n_frames, n_ions, barriers_eV, *, n, edge_A, D_A2_per_step, steps=5):
+    """Brownian dynamics in the potential of `boltzmann_paths` in a cubic cell, unwrapped."""
+    waves_per_A = 2 * np.pi * n / edge_A
+    drift_A = D_A2_per_step / KT_EV * np.array(barriers_eV) / 2 * waves_per_A
+    x_A = rng.integers(n, size=(n_ions, 3)) * edge_A / n
+    paths = np.empty((n_frames, n_ions, 3))
+    for frame in range(n_frames):
+        for kicks_A in rng.normal(scale=np.sqrt(2 * D_A2_per_step), size=(steps, n_ions, 3)):
+            x_A = x_A - drift_A * np.sin(waves_per_A * x_A) + kicks_A
+        paths[frame] = x_A / edge_A
+    return paths

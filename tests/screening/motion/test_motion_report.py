@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from lattice_walks import OBLIQUE_A, lattice_paths, trajectory_of
+from lattice_walks import KT_EV, OBLIQUE_A, brownian_paths, lattice_paths, trajectory_of
+from scipy import special
 
 from screening.errors import InvalidInput
 from screening.motion.documents import MotionReport
@@ -35,6 +36,25 @@ def test_the_report_is_small_and_survives_storing(run):
 
 def test_two_runs_of_the_same_are_the_same(run):
     assert motion_report(run, "K") == motion_report(run, "K")
+
+
+def test_brownian_ions_in_channels_move_as_lifson_and_jackson_have_it():
+    # D = D0 / (<exp(V/kT)> <exp(-V/kT)>) for any barrier, J. Chem. Phys. 36, 2410 (1962)
+    rng = np.random.default_rng(5)
+    barrier_eV, D_A2_per_step, steps = 0.25, 0.003, 5
+    paths = brownian_paths(
+        rng, 8000, 32, (barrier_eV, 2.5, 2.5), n=3, edge_A=12.0, D_A2_per_step=D_A2_per_step
+    )
+    run = trajectory_of(rng, paths, np.eye(3) * 12.0, rattle_A=0.0)
+    report = motion_report(run, "K")
+    assert report.percolation.dimension == report.jumps.dimension == 1
+    assert report.percolation.barriers_eV[0] == pytest.approx(barrier_eV, abs=0.5 * KT_EV)
+    assert report.jumps.shares_along_xyz == pytest.approx((1.0, 0.0, 0.0), abs=1e-3)
+    D_A2_per_ps = D_A2_per_step / special.i0(barrier_eV / 2 / KT_EV) ** 2 * steps / 0.02
+    # ions move along one axis of three
+    assert report.jumps.uncorrelated_D_cm2_s * report.jumps.correlation_factor == pytest.approx(
+        D_A2_per_ps * 1e-4 / 3, rel=0.3, abs=0
+    )
 
 
 def test_jumps_that_leave_no_path_are_said(run):
