@@ -108,9 +108,9 @@ def _jump_kinds(jumps: Jumps, species: str) -> Figure:
 def _summary(jumps: Jumps) -> str:
     parts = [f"{jumps.n_jumps} jumps"]
     if jumps.back_jump_fraction is not None:
-        parts.append(f"{jumps.back_jump_fraction:.0%} undone by the next")
+        parts.append(f"{100 * jumps.back_jump_fraction:.0f} % undone by the next")
     if jumps.correlation_factor is not None:
-        parts.append(f"correlation factor {jumps.correlation_factor:.2f}")
+        parts.append(f"\ncorrelation factor {jumps.correlation_factor:.2f}")
     return ", ".join(parts)
 
 
