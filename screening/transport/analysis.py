@@ -9,17 +9,50 @@ import numpy as np
 from screening.documents import Failure
 from screening.errors import InvalidInput, UnusableRun
 from screening.transport.arrhenius import fit_arrhenius
-from screening.transport.diffusivity import DEFAULT_HOP_LENGTH_A, estimate_diffusivity
+from screening.transport.diffusivity import (
+    DEFAULT_HOP_LENGTH_A,
+    check_run,
+    estimate_diffusivity,
+)
 from screening.transport.documents import Diffusivity, Transport
-from screening.transport.msd import mobile_mask
+from screening.transport.equilibration import find_equilibration
+from screening.transport.framework import framework_motion
+from screening.transport.msd import mobile_mask, msd_curves
+from screening.transport.run_flags import run_flags
 from screening.transport.trajectory import Trajectory
 
 
 def analyse_run(
     trajectory: Trajectory, mobile_ion: str, *, hop_length_A: float = DEFAULT_HOP_LENGTH_A
 ) -> Diffusivity:
-    """All that one run says of the mobile ion's diffusion."""
-    return estimate_diffusivity(trajectory, mobile_ion, hop_length_A=hop_length_A)
+    """All that one run says of the mobile ion's diffusion, and what to know before trusting it.
+
+    What equilibration took is cut off (`equilibration`), the rest is analysed (`diffusivity`), and
+    looked at for a host that moves (`framework`) and for drifts of energy and temperature
+    (`run_flags`). In a host that melts D is not that of the crystal: `framework_moves` then keeps
+    it out of the Arrhenius law and the ranking. Units that only turn are a caveat.
+
+    Raises:
+        InvalidInput, UnusableRun: as `estimate_diffusivity`.
+    """
+    check_run(trajectory, mobile_ion)
+    first, equilibration = find_equilibration(trajectory, mobile_ion)
+    kept = trajectory.from_frame(first)
+    diffusivity = estimate_diffusivity(kept, mobile_ion, hop_length_A=hop_length_A)
+    framework = framework_motion(kept, mobile_ion)
+    return diffusivity.model_copy(
+        update={
+            "equilibration": equilibration,
+            "msd": msd_curves(kept, mobile_ion),
+            "framework": framework,
+            "framework_moves": any(motion.kind != "turns" for motion in framework),
+            "caveats": (
+                *trajectory.notes,
+                *(motion.message for motion in framework),
+                *run_flags(kept),
+            ),
+        }
+    )
 
 
 def analyse_transport(

@@ -1,45 +1,53 @@
-"""The tracer diffusivity of one run: a value whose intervals cover, or an upper bound."""
+"""The diffusivity of one run: a value whose intervals cover, or an upper bound with its reason."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from screening.errors import InvalidInput, UnusableRun
-from screening.transport.documents import Diffusivity
-from screening.transport.msd import (
-    displacements_from_framework,
-    mean_squared_displacement,
-    mobile_mask,
-)
-from screening.transport.slope import LAG_FRACTIONS, Estimate, Slope, diffusive_slope
+from screening.transport.documents import Diffusivity, PrincipalDiffusivity
+from screening.transport.msd import PAIRS, mobile_mask, series_from_framework
+from screening.transport.posterior import interval
+from screening.transport.slope import Motion, Slope, diffusive_slope, fit_slope
 from screening.transport.trajectory import Trajectory
 from screening.units import A2_PER_PS_TO_CM2_PER_S
 
 DEFAULT_HOP_LENGTH_A = 3.5
 VIBRATION_MEMORY_PS = 0.5
-MIN_DURATION_PS = VIBRATION_MEMORY_PS / max(LAG_FRACTIONS)
+MIN_DURATION_PS = 5.0
 MIN_FRAMES = 10
 MIN_HOPS = 10.0
+MIN_HOPS_FOR_DIMENSION = 30.0
 MIN_SIGNIFICANCE = 3.0
+CLOSED_BELOW = 0.1
 BALLISTIC_EXPONENT = 1.5
 ONE_SIGMA = 0.6827
-FRAMES_PER_CHECK = 1000
 
 
 def estimate_diffusivity(
     trajectory: Trajectory, mobile_ion: str, *, hop_length_A: float = DEFAULT_HOP_LENGTH_A
 ) -> Diffusivity:
-    """Tracer diffusivity D, a sixth of the slope of the mean squared displacement.
+    """Tracer and charge diffusivity, from slopes of mean squared displacements.
 
-    It is a value if the run lasts `MIN_DURATION_PS` and holds at least `MIN_HOPS` hops, D stands
-    out of the rattling and does not change with the lag (see `screening.transport.slope`);
-    otherwise an upper bound at 95 % confidence with the reason. Vibration is taken to be forgotten
-    after `VIBRATION_MEMORY_PS`; motion that turns back only after two fifths of the run cannot be
-    told from diffusion.
+    The tracer diffusivity D is a sixth of the slope of the ions' mean squared displacement, from
+    `screening.transport.slope`; its intervals are those of `screening.transport.posterior`. It is
+    a value if the run lasts `MIN_DURATION_PS` and holds at least `MIN_HOPS` hops, D stands out of
+    the rattling, and there is a diffusive regime; otherwise an upper bound at 95 % confidence with
+    the reason. Vibration is taken to be forgotten after `VIBRATION_MEMORY_PS`.
+
+    The charge diffusivity is a sixth of the slope of the squared displacement of all mobile ions
+    together, divided by their number, from the same first lag; one sum has no ions to average over,
+    so that it is far less certain. It is given where it stands two standard errors above zero.
+
+    An axis of the tensor counts as open where its D stands out of the rattling by two standard
+    errors and is more than a tenth of the largest; the dimensionality, from
+    `MIN_HOPS_FOR_DIMENSION` hops on, is the number of open axes.
 
     Args:
         trajectory: at least `MIN_FRAMES` frames of production, equilibration left out.
@@ -49,7 +57,7 @@ def estimate_diffusivity(
 
     Returns:
         The document. `n_hops` is 6 D n_ions duration / hop_length²: the summed squared displacement
-        of He et al. with the rattling taken out. `caveats` name framework species that move.
+        of He et al., N_eff, with the rattling taken out.
 
     Raises:
         InvalidInput: no such ion, no framework, or parts that do not fit together.
@@ -59,151 +67,192 @@ def estimate_diffusivity(
     Reference:
         He, Zhu, Epstein, Mo, npj Comput. Mater. 4, 18 (2018), doi:10.1038/s41524-018-0074-y.
     """
-    _check_input(trajectory, hop_length_A)
-    mobile = mobile_mask(trajectory, mobile_ion)
-    displacements_A = displacements_from_framework(trajectory, mobile_ion)
-    _check_unwrapped(displacements_A, trajectory)
-    ions_A = displacements_A[:, mobile]
-    slope = _diffusive_slope(ions_A, trajectory)
-    hops = _hops(slope, ions_A, hop_length_A)
-    reason = _why_no_value(slope, hops, ions_A, trajectory, hop_length_A)
-    unit = _cm2_s_per_hop(ions_A, trajectory, hop_length_A)
-    is_value = reason is None
-    caveats = _framework_caveats(displacements_A, trajectory, mobile_ion, hop_length_A)
+    if not (np.isfinite(hop_length_A) and hop_length_A > 0):
+        raise InvalidInput(f"hop_length_A={hop_length_A:g} must be positive")
+    check_run(trajectory, mobile_ion)
+    motion = Motion.of(series_from_framework(trajectory, mobile_ion))
+    frames = VIBRATION_MEMORY_PS / trajectory.frame_interval_ps
+    slope, is_diffusive = diffusive_slope(motion, math.ceil(round(frames, 6)))
+    run = _Run(trajectory, motion, slope, is_diffusive, hop_length_A)
+    reason = run.why_no_value()
+    common: dict[str, Any] = {
+        "species": mobile_ion,
+        "temperature_K": trajectory.temperature_K,
+        "duration_ps": trajectory.duration_ps,
+        "n_hops": run.n_hops,
+        "rsd_he_2018": 3.43 / math.sqrt(run.n_hops) + 0.04 if run.n_hops > 0 else None,
+    }
+    if reason is not None:
+        return Diffusivity(**common, upper_bound_cm2_s=run.bound_cm2_s(slope), reason=reason)
+    principal = run.principal()
     return Diffusivity(
-        species=mobile_ion,
-        temperature_K=trajectory.temperature_K,
-        duration_ps=trajectory.duration_ps,
-        n_hops=max(hops.mean, 0.0),
-        D_cm2_s=hops.mean * unit if is_value else None,
-        D_68_cm2_s=_interval(hops, ONE_SIGMA, unit) if is_value else None,
-        D_95_cm2_s=_interval(hops, 0.95, unit) if is_value else None,
-        upper_bound_cm2_s=None if is_value else _most_hops(hops, slope.seen) * unit,
-        reason=reason,
-        framework_moves=bool(caveats),
-        caveats=caveats,
+        **common,
+        D_cm2_s=slope.mean * run.unit_cm2_s,
+        D_68_cm2_s=run.interval_cm2_s(slope, ONE_SIGMA),
+        D_95_cm2_s=run.interval_cm2_s(slope, 0.95),
+        diffusive_from_ps=slope.lag * trajectory.frame_interval_ps,
+        principal=principal,
+        dimensionality=run.dimensionality(principal),
+        **run.charge(),
     )
 
 
-def _diffusive_slope(atoms_A: NDArray[np.float64], trajectory: Trajectory) -> Slope:
-    frames = VIBRATION_MEMORY_PS / trajectory.frame_interval_ps
-    return diffusive_slope(atoms_A, min_lag=math.ceil(round(frames, 6)))
+@dataclass(frozen=True)
+class _Run:
+    """A run and the slope of its mobile ions' mean squared displacement."""
+
+    trajectory: Trajectory
+    motion: Motion
+    slope: Slope
+    is_diffusive: bool
+    hop_length_A: float
+
+    @property
+    def unit_cm2_s(self) -> float:
+        """D of a slope of 1 Å² per frame in three dimensions."""
+        return A2_PER_PS_TO_CM2_PER_S / (6.0 * self.trajectory.frame_interval_ps)
+
+    @property
+    def hops_per_slope(self) -> float:
+        """Hops of all ions in the run for a slope of 1 Å² per frame."""
+        return len(self.motion.series_A) * (self.motion.n_frames - 1) / self.hop_length_A**2
+
+    @property
+    def n_hops(self) -> float:
+        """Summed squared displacement / hop length²; noise may be below zero."""
+        return max(self.slope.mean, 0.0) * self.hops_per_slope
+
+    def interval_cm2_s(self, slope: Slope, confidence: float) -> tuple[float, float]:
+        """Central interval of D."""
+        relative_variance = slope.variance / slope.mean**2
+        hop_share = slope.hop_variance / slope.variance
+        return interval(
+            slope.mean * self.unit_cm2_s, relative_variance, hop_share, slope.dof, confidence
+        )
+
+    def bound_cm2_s(self, slope: Slope) -> float:
+        """D that shows more than was seen in 95 % of runs.
+
+        Poisson's upper limit for the hops seen (3.0 for none in the part of the run that was seen),
+        joined in quadrature with the noise of the rattling.
+        """
+        n_hops = max(slope.mean, 0.0) * self.hops_per_slope
+        seen = 1 - 2 * slope.lag / self.motion.n_frames
+        poisson = float(stats.chi2.ppf(0.95, 2 * n_hops * seen + 2)) / 2 / seen - n_hops
+        noise = float(stats.t.ppf(0.95, slope.dof)) * _noise(slope) * self.hops_per_slope
+        return (n_hops + math.hypot(poisson, noise)) / self.hops_per_slope * self.unit_cm2_s
+
+    def why_no_value(self) -> str | None:
+        """What keeps D from being a value, with numbers; None where nothing does.
+
+        Raises:
+            UnusableRun: the ions fly, so that no D bounds their motion.
+        """
+        slope, trajectory = self.slope, self.trajectory
+        significance = max(slope.mean, 0.0) / _noise(slope) if _noise(slope) > 0 else math.inf
+        if slope.mean <= 0:
+            significance = 0.0
+        too_short = round(trajectory.duration_ps, 6) < MIN_DURATION_PS
+        too_few = self.n_hops < MIN_HOPS
+        hidden = significance < MIN_SIGNIFICANCE
+        if self.is_diffusive and not (too_short or too_few or hidden):
+            return None
+        once_A2, twice_A2 = self.motion.tensor_A2[:3, [slope.lag, 2 * slope.lag]].sum(axis=0)
+        exponent = float(np.log2(twice_A2 / once_A2)) if min(once_A2, twice_A2) > 0 else 0.0
+        lag_ps = slope.lag * trajectory.frame_interval_ps
+        regime = f"log-log slope {exponent:.2f} from {lag_ps:.3g} to {2 * lag_ps:.3g} ps"
+        if not self.is_diffusive and exponent > BALLISTIC_EXPONENT:
+            raise UnusableRun(
+                f"the ions fly instead of diffusing ({regime}, 1 needed); equilibrate longer"
+            )
+        reasons = []
+        if too_short:
+            reasons.append(
+                f"{trajectory.duration_ps:.3g} ps, at least {MIN_DURATION_PS:g} ps needed to "
+                "outlast the vibration"
+            )
+        if too_few:
+            reasons.append(
+                f"{self.n_hops:.1f} hops of {self.hop_length_A:g} Å in "
+                f"{trajectory.duration_ps:.3g} ps, at least {MIN_HOPS:g} needed"
+            )
+        if hidden:
+            reasons.append(
+                f"mean squared displacement {twice_A2:.2g} Å² stays within rattling "
+                f"({significance:.1f} standard errors above it, at least {MIN_SIGNIFICANCE:g} "
+                "needed)"
+            )
+        if not self.is_diffusive:
+            reasons.append(f"no diffusive regime: {regime}")
+        return "; ".join(reasons)
+
+    def principal(self) -> tuple[PrincipalDiffusivity, ...]:
+        """The tensor by its principal axes, largest first."""
+        slopes_A2 = (
+            self.motion.tensor_A2[:, 2 * self.slope.lag] - self.motion.tensor_A2[:, self.slope.lag]
+        )
+        tensor = np.empty((3, 3))
+        for (a, b), value in zip(PAIRS, slopes_A2, strict=True):
+            tensor[a, b] = tensor[b, a] = value
+        axes = np.linalg.eigh(tensor)[1].T
+        found = [(fit_slope(self.motion, self.slope.lag, axis), axis) for axis in axes]
+        return tuple(
+            self._along(slope, axis) for slope, axis in sorted(found, key=lambda one: -one[0].mean)
+        )
+
+    def _along(self, slope: Slope, axis: NDArray[np.float64]) -> PrincipalDiffusivity:
+        is_value = slope.mean > 2 * _noise(slope)
+        # a slope of one axis has a third of the dimensions
+        return PrincipalDiffusivity(
+            axis=tuple(float(x) for x in axis),
+            D_cm2_s=3 * slope.mean * self.unit_cm2_s if is_value else None,
+            D_68_cm2_s=(_tripled(self.interval_cm2_s(slope, ONE_SIGMA)) if is_value else None),
+            upper_bound_cm2_s=None if is_value else 3 * self.bound_cm2_s(slope),
+        )
+
+    def dimensionality(
+        self, principal: tuple[PrincipalDiffusivity, ...]
+    ) -> Literal[1, 2, 3] | None:
+        """Number of open axes; None where too few hops tell."""
+        if self.n_hops < MIN_HOPS_FOR_DIMENSION:
+            return None
+        values = [axis.D_cm2_s or 0.0 for axis in principal]
+        n_open = sum(value > CLOSED_BELOW * values[0] for value in values)
+        return {1: 1, 2: 2, 3: 3}.get(n_open)  # type: ignore[return-value]
+
+    def charge(self) -> dict[str, Any]:
+        """Charge diffusivity and Haven ratio, where they are more than noise."""
+        n_ions = len(self.motion.series_A)
+        together = Motion.of(self.motion.series_A.sum(axis=0, keepdims=True) / math.sqrt(n_ions))
+        slope = fit_slope(together, self.slope.lag)
+        if slope.mean < 2 * math.sqrt(slope.variance):
+            return {}
+        ratio = self.slope.mean / slope.mean
+        variance = slope.variance / slope.mean**2 + self.slope.variance / self.slope.mean**2
+        low, high = interval(1 / ratio, variance, 0.0, slope.dof, ONE_SIGMA)
+        return {
+            "charge_D_cm2_s": slope.mean * self.unit_cm2_s,
+            "charge_D_68_cm2_s": self.interval_cm2_s(slope, ONE_SIGMA),
+            "haven_ratio": ratio,
+            "haven_ratio_68": (1 / high, 1 / low),
+        }
 
 
-def _hops(slope: Slope, atoms_A: NDArray[np.float64], hop_length_A: float) -> Estimate:
-    """Summed squared displacement of all atoms over the run / hop length²; noise may be < 0."""
-    n_frames, n_atoms, _ = atoms_A.shape
-    return slope.D.scaled(6.0 * n_atoms * (n_frames - 1) / hop_length_A**2)
+def _noise(slope: Slope) -> float:
+    """Standard error without the shot noise of hops, which vanishes where nothing hops."""
+    return math.sqrt(max(slope.variance - slope.hop_variance, 0.0))
 
 
-def _cm2_s_per_hop(
-    atoms_A: NDArray[np.float64], trajectory: Trajectory, hop_length_A: float
-) -> float:
-    """D of a run in which all atoms together hop once."""
-    n_atoms = int(atoms_A.shape[1])
-    return hop_length_A**2 / (6.0 * n_atoms * trajectory.duration_ps) * A2_PER_PS_TO_CM2_PER_S
+def _tripled(pair: tuple[float, float]) -> tuple[float, float]:
+    return 3 * pair[0], 3 * pair[1]
 
 
-def _significance(hops: Estimate) -> float:
-    """Standard errors by which hops stand out, their own Poisson noise left out.
-
-    That noise vanishes where nothing hops, so it is no reason to doubt that something does.
-    """
-    n_hops = max(hops.mean, 0.0)
-    variance = hops.error**2 - n_hops
-    return n_hops / math.sqrt(variance) if variance > 0 else math.inf
-
-
-def _interval(hops: Estimate, confidence: float, unit: float) -> tuple[float, float]:
-    """Central interval of ln D; a run has no more degrees of freedom than hops."""
-    dof = min(hops.dof, hops.mean - 1.0)
-    reach = math.exp(stats.t.ppf((1 + confidence) / 2, dof) * hops.error / hops.mean)
-    return hops.mean / reach * unit, hops.mean * reach * unit
-
-
-def _most_hops(hops: Estimate, seen: float) -> float:
-    """The mean number of hops that shows more than was seen in 95 % of runs.
-
-    Poisson's upper limit for the hops seen (3.0 for none in the part of the run that was seen),
-    joined in quadrature with the statistical error, which is that of the rattling where hops are
-    few.
-    """
-    n_hops = max(hops.mean, 0.0)
-    poisson = float(stats.chi2.ppf(0.95, 2 * n_hops * seen + 2)) / 2 / seen - n_hops
-    noise = float(stats.t.ppf(0.95, hops.dof)) * hops.error
-    return n_hops + math.hypot(poisson, noise)
-
-
-def _why_no_value(
-    slope: Slope,
-    hops: Estimate,
-    ions_A: NDArray[np.float64],
-    trajectory: Trajectory,
-    hop_length_A: float,
-) -> str | None:
-    """What keeps D from being a value, with numbers; None where nothing does.
+def check_run(trajectory: Trajectory, mobile_ion: str) -> None:
+    """Parts that fit together, enough frames, a mobile ion and a framework.
 
     Raises:
-        UnusableRun: the ions fly, so that no D bounds their motion.
+        InvalidInput, UnusableRun: what does not.
     """
-    n_hops = max(hops.mean, 0.0)
-    significance = _significance(hops)
-    too_short = round(trajectory.duration_ps, 6) < MIN_DURATION_PS
-    too_few = n_hops < MIN_HOPS
-    hidden = significance < MIN_SIGNIFICANCE
-    if slope.is_diffusive and not (too_short or too_few or hidden):
-        return None
-    msd_A2 = mean_squared_displacement(ions_A).mean(axis=1)
-    once_A2, twice_A2 = msd_A2[slope.lag], msd_A2[2 * slope.lag]
-    exponent = float(np.log2(twice_A2 / once_A2)) if min(once_A2, twice_A2) > 0 else 0.0
-    lag_ps = slope.lag * trajectory.frame_interval_ps
-    regime = f"log-log slope {exponent:.2f} from {lag_ps:.3g} to {2 * lag_ps:.3g} ps"
-    if slope.is_rising and exponent > BALLISTIC_EXPONENT:
-        raise UnusableRun(
-            f"the ions fly instead of diffusing ({regime}, 1 needed); equilibrate longer"
-        )
-    reasons = []
-    if too_short:
-        reasons.append(
-            f"{trajectory.duration_ps:.3g} ps, at least {MIN_DURATION_PS:g} ps needed to outlast "
-            "the vibration"
-        )
-    if too_few:
-        reasons.append(
-            f"{n_hops:.1f} hops of {hop_length_A:g} Å in {trajectory.duration_ps:.3g} ps, "
-            f"at least {MIN_HOPS:g} needed"
-        )
-    if hidden:
-        reasons.append(
-            f"mean squared displacement {twice_A2:.2g} Å² stays within rattling "
-            f"({significance:.1f} standard errors above it, at least {MIN_SIGNIFICANCE:g} needed)"
-        )
-    if not slope.is_diffusive:
-        reasons.append(f"no diffusive regime: {regime}")
-    return "; ".join(reasons)
-
-
-def _framework_caveats(
-    displacements_A: NDArray[np.float64],
-    trajectory: Trajectory,
-    mobile_ion: str,
-    hop_length_A: float,
-) -> tuple[str, ...]:
-    """Which framework species leave their sites, and by how much."""
-    caveats = []
-    for species in sorted(set(trajectory.species) - {mobile_ion}):
-        atoms_A = displacements_A[:, mobile_mask(trajectory, species)]
-        hops = _hops(_diffusive_slope(atoms_A, trajectory), atoms_A, hop_length_A)
-        if hops.mean >= MIN_HOPS and _significance(hops) >= MIN_SIGNIFICANCE:
-            D_cm2_s = hops.mean * _cm2_s_per_hop(atoms_A, trajectory, hop_length_A)
-            caveats.append(
-                f"{species} of the framework moves as far as {hops.mean:.0f} hops "
-                f"(D {D_cm2_s:.1e} cm²/s): it melts, decomposes or its units rotate"
-            )
-    return tuple(caveats)
-
-
-def _check_input(trajectory: Trajectory, hop_length_A: float) -> None:
     positions_A = trajectory.positions_A
     n_atoms = len(trajectory.species)
     if positions_A.ndim != 3 or positions_A.shape[1:] != (n_atoms, 3):
@@ -211,8 +260,6 @@ def _check_input(trajectory: Trajectory, hop_length_A: float) -> None:
             f"positions of shape {positions_A.shape} do not fit {n_atoms} species; "
             f"(n_frames, {n_atoms}, 3) needed"
         )
-    if not (np.isfinite(hop_length_A) and hop_length_A > 0):
-        raise InvalidInput(f"hop_length_A={hop_length_A:g} must be positive")
     if not (np.isfinite(trajectory.frame_interval_ps) and trajectory.frame_interval_ps > 0):
         raise InvalidInput(
             f"timestep_fs={trajectory.timestep_fs:g} and stride={trajectory.stride} "
@@ -222,26 +269,6 @@ def _check_input(trajectory: Trajectory, hop_length_A: float) -> None:
         raise UnusableRun(
             f"{len(positions_A)} frames, at least {MIN_FRAMES} needed; run longer or store more"
         )
-    bad = ~np.isfinite(positions_A).all(axis=(1, 2))
-    if bad.any():
-        raise UnusableRun(
-            f"positions are not finite in {bad.sum()} of {bad.size} frames, first in frame "
-            f"{bad.argmax()}; the run exploded or its file is damaged"
-        )
-
-
-def _check_unwrapped(displacements_A: NDArray[np.float64], trajectory: Trajectory) -> None:
-    """No atom may cross half the cell from one frame to the next."""
     if not np.isfinite(trajectory.cell_A).all() or np.linalg.det(trajectory.cell_A) == 0:
         raise InvalidInput(f"the cell {trajectory.cell_A.tolist()} has no volume")
-    to_fractional = np.linalg.inv(trajectory.cell_A)
-    for first in range(0, len(displacements_A) - 1, FRAMES_PER_CHECK):
-        stretch_A = displacements_A[first : first + FRAMES_PER_CHECK + 1]
-        steps = np.abs(np.diff(stretch_A, axis=0) @ to_fractional).max(axis=2)
-        if steps.max() > 0.5:
-            frame, atom = np.unravel_index(steps.argmax(), steps.shape)
-            raise UnusableRun(
-                f"atom {atom} ({trajectory.species[atom]}) crosses {steps.max():.2f} of the cell "
-                f"between frames {first + frame} and {first + frame + 1}; unwrap the positions or "
-                "store frames more often"
-            )
+    mobile_mask(trajectory, mobile_ion)

@@ -52,7 +52,7 @@ class DynamicsDocument(StageDocument):
 
 
 class MsdCurve(Document):
-    """Mean squared displacement of one species, averaged over its atoms and all time origins."""
+    """Mean squared displacement of one species, averaged over its atoms and time origins."""
 
     species: str
     lag_ps: tuple[float, ...] = Field(description="at most some fifty, evenly spread in ln(lag)")
@@ -63,8 +63,9 @@ class PrincipalDiffusivity(Document):
     """Diffusivity along one principal axis of the tensor."""
 
     axis: tuple[float, float, float] = Field(description="unit vector, Cartesian")
-    D_cm2_s: float
-    D_68_cm2_s: tuple[float, float]
+    D_cm2_s: float | None = Field(description="None where it does not stand out of the rattling")
+    D_68_cm2_s: tuple[float, float] | None
+    upper_bound_cm2_s: float | None = Field(description="at 95 % confidence, where D is None")
 
 
 class Equilibration(Document):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from screening.errors import InvalidInput
+from screening.errors import InvalidInput, UnusableRun
+from screening.transport.documents import MsdCurve
 from screening.transport.trajectory import Trajectory
+
+# the six independent elements of a symmetric tensor, and how often each stands in it
+PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+FRAMES_PER_CHECK = 1000
+CURVE_LAGS, CURVE_ORIGINS = 50, 200
+PAIR_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
 
 
 def mobile_mask(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.bool_]:
@@ -47,6 +55,143 @@ def displacements_from_framework(trajectory: Trajectory, mobile_ion: str) -> NDA
     return displacements_A
 
 
+def series_from_framework(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.float64]:
+    """Coordinates of the mobile ions relative to the framework's mean, each a contiguous series.
+
+    The same displacements as `displacements_from_framework` without a copy of the framework's.
+
+    Returns:
+        shape (n_ions, 3, n_frames), Å, zero in the first frame.
+
+    Raises:
+        InvalidInput: no such ion, or nothing but that ion.
+        UnusableRun: positions that are not finite or not unwrapped.
+    """
+    mobile = mobile_mask(trajectory, mobile_ion)
+    series_A: NDArray[np.float64]
+    series_A, longest_step_A = _series(
+        trajectory.positions_A, np.flatnonzero(mobile), np.flatnonzero(~mobile)
+    )
+    inverse: NDArray[np.float64] = np.linalg.inv(np.asarray(trajectory.cell_A, dtype=np.float64))
+    half_width_A = 0.5 / float(np.linalg.norm(inverse, axis=0).max())
+    if not longest_step_A < half_width_A:
+        _check_positions(trajectory, inverse)
+    return series_A
+
+
+@numba.njit(cache=True)
+def _series(positions_A, ions, framework):  # type: ignore[no-untyped-def]
+    """Series of the ions, and the longest step of any atom between frames (inf if NaN)."""
+    n_frames = positions_A.shape[0]
+    series_A = np.empty((ions.size, 3, n_frames))
+    block = 32  # frames that fit the cache
+    drift_A = np.empty((block, 3))
+    longest = 0.0
+    for first in range(0, n_frames, block):
+        last = min(first + block, n_frames)
+        for frame in range(first, last):
+            for axis in range(3):
+                total = 0.0
+                for atom in framework:
+                    total += positions_A[frame, atom, axis]
+                drift_A[frame - first, axis] = total / framework.size
+            if frame > 0:
+                longest = max(longest, _longest_step(positions_A[frame], positions_A[frame - 1]))
+        for i in range(ions.size):
+            for axis in range(3):
+                for frame in range(first, last):
+                    series_A[i, axis, frame] = (
+                        positions_A[frame, ions[i], axis] - drift_A[frame - first, axis]
+                    )
+    for i in range(ions.size):
+        for axis in range(3):
+            series_A[i, axis] -= series_A[i, axis, 0]
+    return series_A, longest
+
+
+@numba.njit(cache=True)
+def _longest_step(here_A, before_A):  # type: ignore[no-untyped-def]
+    longest = 0.0
+    for atom in range(here_A.shape[0]):
+        squared = 0.0
+        for axis in range(3):
+            squared += (here_A[atom, axis] - before_A[atom, axis]) ** 2
+        if np.isnan(squared):
+            return np.inf
+        longest = max(longest, squared)
+    return np.sqrt(longest)
+
+
+def _check_positions(trajectory: Trajectory, inverse: NDArray[np.float64]) -> None:
+    """Every position finite, and no atom across half the cell from one frame to the next.
+
+    Raises:
+        UnusableRun: with the frame and the atom.
+    """
+    bad = ~np.isfinite(trajectory.positions_A).all(axis=(1, 2))
+    if bad.any():
+        raise UnusableRun(
+            f"positions are not finite in {bad.sum()} of {bad.size} frames, first in frame "
+            f"{bad.argmax()}; the run exploded or its file is damaged"
+        )
+    for first in range(0, len(trajectory.positions_A) - 1, FRAMES_PER_CHECK):
+        stretch_A = trajectory.positions_A[first : first + FRAMES_PER_CHECK + 1]
+        steps = np.abs(np.diff(stretch_A.astype(np.float64), axis=0) @ inverse).max(axis=2)
+        if steps.max() > 0.5:
+            frame, atom = np.unravel_index(steps.argmax(), steps.shape)
+            raise UnusableRun(
+                f"atom {atom} ({trajectory.species[atom]}) crosses {steps.max():.2f} of the cell "
+                f"between frames {first + frame} and {first + frame + 1}; unwrap the positions or "
+                "store frames more often"
+            )
+
+
+def displacement_tensor(series_A: NDArray[np.float64]) -> NDArray[np.float64]:
+    """⟨Δa Δb⟩ over all atoms and time origins, for every lag and each of `PAIRS` of axes a, b.
+
+    Sums of squares come from cumulative sums, those of products a(t0 + t) b(t0) from one
+    zero-padded FFT of each series: O(n log n) in time and linear in memory. Spectra are added up
+    before the transform back, which is done once a pair of axes.
+
+    Args:
+        series_A: shape (n_atoms, 3, n_frames), unwrapped, Å.
+
+    Returns:
+        shape (6, n_frames), Å²; the first three add up to the mean squared displacement.
+
+    Reference:
+        Calandrini et al., Collection SFN 12, 201 (2011), doi:10.1051/sfn/201112010.
+    """
+    n_atoms, _, n_frames = series_A.shape
+    n_padded = scipy.fft.next_fast_len(2 * n_frames, real=True)
+    spectra = np.zeros((len(PAIRS), n_padded // 2 + 1))
+    products = np.zeros((len(PAIRS), n_frames))
+    for atom in range(n_atoms):
+        # centred, because the two terms cancel and large coordinates would cost digits
+        r_A = series_A[atom] - series_A[atom].mean(axis=1, keepdims=True)
+        _add_products(spectra, scipy.fft.rfft(r_A, n_padded), products, r_A)
+    n_origins = n_atoms * (n_frames - np.arange(n_frames))
+    tensor_A2 = np.empty((len(PAIRS), n_frames))
+    for pair in range(len(PAIRS)):
+        correlation = scipy.fft.irfft(spectra[pair], n_padded)[:n_frames]
+        sums = np.cumsum(products[pair])
+        squares = sums[::-1] + sums[-1] - np.concatenate(([0.0], sums[:-1]))
+        tensor_A2[pair] = (squares - 2.0 * correlation) / n_origins
+    tensor_A2[:, 0] = 0.0
+    return tensor_A2
+
+
+@numba.njit(cache=True)
+def _add_products(spectra, transformed, products, r):  # type: ignore[no-untyped-def]
+    """Products of every pair of axes: of the transforms (real part) and of the series."""
+    for pair, (a, b) in enumerate(PAIRS):
+        for k in range(transformed.shape[1]):
+            one, other = transformed[a, k], transformed[b, k]
+            spectra[pair, k] += one.real * other.real + one.imag * other.imag
+        for frame in range(r.shape[1]):
+            products[pair, frame] += r[a, frame] * r[b, frame]
+
+
 def mean_squared_displacement(positions_A: NDArray[np.float64]) -> NDArray[np.float64]:
     """|r(t0 + t) - r(t0)|² of each atom, averaged over all origins t0, for every lag t.
 
@@ -76,3 +221,29 @@ def mean_squared_displacement(positions_A: NDArray[np.float64]) -> NDArray[np.fl
         msd_A2[:, atom] = (squares - 2.0 * products) / n_origins
     msd_A2[0] = 0.0
     return np.maximum(msd_A2, 0.0)
+
+
+def msd_curves(trajectory: Trajectory, mobile_ion: str) -> tuple[MsdCurve, ...]:
+    """Mean squared displacement of every species relative to the framework, to look at.
+
+    At most `CURVE_LAGS` lags up to half the run, and `CURVE_ORIGINS` evenly spread origins each.
+    """
+    positions_A = trajectory.positions_A
+    framework = np.flatnonzero(~mobile_mask(trajectory, mobile_ion))
+    drift_A = positions_A[:, framework].mean(axis=1, dtype=np.float64)
+    n_frames = len(positions_A)
+    lags = np.unique(np.geomspace(1, n_frames // 2, CURVE_LAGS).astype(int))
+    msd_A2 = np.empty((lags.size, len(trajectory.species)))
+    for i, lag in enumerate(lags):
+        origins = np.unique(np.linspace(0, n_frames - 1 - lag, CURVE_ORIGINS).astype(int))
+        moved_A = positions_A[origins + lag] - positions_A[origins]
+        moved_A -= (drift_A[origins + lag] - drift_A[origins])[:, None]
+        msd_A2[i] = np.square(moved_A).sum(axis=2).mean(axis=0)
+    return tuple(
+        MsdCurve(
+            species=species,
+            lag_ps=tuple((lags * trajectory.frame_interval_ps).tolist()),
+            msd_A2=tuple(msd_A2[:, mobile_mask(trajectory, species)].mean(axis=1).tolist()),
+        )
+        for species in dict.fromkeys((mobile_ion, *trajectory.species))
+    )
