@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 import scipy.fft
@@ -74,14 +76,15 @@ def series_from_framework(trajectory: Trajectory, mobile_ion: str) -> NDArray[np
     )
     inverse: NDArray[np.float64] = np.linalg.inv(np.asarray(trajectory.cell_A, dtype=np.float64))
     half_width_A = 0.5 / float(np.linalg.norm(inverse, axis=0).max())
-    if not longest_step_A < half_width_A:
+    is_finite = math.isfinite(series_A.sum())
+    if not (is_finite and longest_step_A * math.sqrt(3) < half_width_A):
         _check_positions(trajectory, inverse)
     return series_A
 
 
 @numba.njit(cache=True)
 def _series(positions_A, ions, framework):  # type: ignore[no-untyped-def]
-    """Series of the ions, and the longest step of any atom between frames (inf if NaN)."""
+    """Series of the ions, and the longest step along an axis between frames."""
     n_frames = positions_A.shape[0]
     series_A = np.empty((ions.size, 3, n_frames))
     block = 32  # frames that fit the cache
@@ -111,15 +114,12 @@ def _series(positions_A, ions, framework):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def _longest_step(here_A, before_A):  # type: ignore[no-untyped-def]
-    longest = 0.0
+    """Along any axis; steps that are not a number do not count."""
+    longest = np.float32(0)
     for atom in range(here_A.shape[0]):
-        squared = 0.0
         for axis in range(3):
-            squared += (here_A[atom, axis] - before_A[atom, axis]) ** 2
-        if np.isnan(squared):
-            return np.inf
-        longest = max(longest, squared)
-    return np.sqrt(longest)
+            longest = max(longest, abs(here_A[atom, axis] - before_A[atom, axis]))
+    return longest
 
 
 def _check_positions(trajectory: Trajectory, inverse: NDArray[np.float64]) -> None:

@@ -15,10 +15,10 @@ Gaussian motion:
 The diffusive regime begins at the shortest first lag whose line the MSD follows: the squared
 residuals, weighted by the covariance, are no larger than chance makes them in nine of ten runs.
 Tests miss the last of a curvature. Where shorter lags had to be given up, the fit therefore begins
-at 2.25 times that lag; and in any case as late as costs no more than 15 % of the variance. That
-choice is made from the data and widens the tails of what comes out: intervals are those of Student's
-t with ten degrees of freedom, which makes them cover as often as they say over the synthetic runs of
-benchmarks/transport.py.
+at 3.4 times that lag; and in any case as late as costs no more than 15 % of the variance. That
+choice is made from the data and widens the tails of what comes out: intervals are those of
+Student's t with ten degrees of freedom, which makes them cover as often as they say over the
+synthetic runs of benchmarks/transport.py.
 
 Reference:
     McCluskey, Coles, Morgan, J. Chem. Theory Comput. 21, 79 (2025), doi:10.1021/acs.jctc.4c01249.
@@ -26,7 +26,6 @@ Reference:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numba
@@ -41,13 +40,13 @@ Array = NDArray[np.float64]
 
 LAGS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0])  # times the first one
 MIN_LAGS = 5
-LONGEST_LAG = 0.4  # of the run
+LONGEST_LAG = 0.5  # of the run
 UNITS_PER_FIRST_LAG = 32
-ORIGINS_PER_LAG = 8
+ORIGINS_PER_LAG = 6
 CELL_LAGS = (1, 4)  # times the first one: the longer where rattling hides hops
 NEXT_FIRST_LAG = 1.5
 MISFIT_LEVEL = 0.1
-BEYOND_CURVATURE = NEXT_FIRST_LAG**2
+BEYOND_CURVATURE = NEXT_FIRST_LAG**3
 FREE_GROWTH = 1.15
 SELECTION_DOF = 10.0
 GROUPING_LEVEL = 0.05
@@ -188,8 +187,13 @@ def _products_along(tensor_A2: Array, axis: Array | None) -> tuple[Array, Array]
     """Mean products of the axes asked for, those of an axis with itself first; their weights."""
     if axis is None:
         return tensor_A2, PAIR_WEIGHTS
-    share = np.array([axis[a] * axis[b] for a, b in PAIRS]) * PAIR_WEIGHTS
-    return (share @ tensor_A2)[None], np.ones(1)
+    return (_share(axis) @ tensor_A2)[None], np.ones(1)
+
+
+def _share(axis: Array) -> Array:
+    """Share of each of `PAIRS` in the products along a unit vector."""
+    share: Array = np.array([axis[a] * axis[b] for a, b in PAIRS]) * PAIR_WEIGHTS
+    return share
 
 
 def _straightened(
@@ -217,13 +221,20 @@ def _beyond_gaussian(
     lag / (3 stretch) of their variance, which is put back.
     """
     longest = (gamma.shape[1] - 1) // 4  # increments over twice that lag, side by side
-    cell_lags = [first * times for times in CELL_LAGS if first * times <= longest]
-    cells, gaussian, overlap = min(
-        (_stretches(motion, axis, gamma, weights, lag, unit) for lag in cell_lags),
-        key=lambda found: found[1] / found[0].size ** 1.5,  # the error of a variance
+    choices = [
+        _Stretches.of(motion.n_frames, first * times, unit)
+        for times in CELL_LAGS
+        if first * times <= longest
+    ]
+    gaussians = [choice.gaussian_variance(gamma, weights) for choice in choices]
+    gaussian, stretches = min(
+        zip(gaussians, choices, strict=True),
+        key=lambda pair: pair[0] / pair[1].number ** 1.5,  # the error of a variance
     )
+    share = np.ones(3) if axis is None else _share(axis)
+    cells = _cells(motion.series_A, share, stretches.lag_steps, stretches.step, stretches.number)
     variance = float(cells.var(ddof=1))
-    hop_variance = max(variance - gaussian, 0.0) / cells.size / overlap
+    hop_variance = max(variance - gaussian, 0.0) / cells.size / stretches.shown
     grouping, dof = 1.0, SELECTION_DOF
     for means in (cells.mean(axis=1), cells.mean(axis=0)):
         if means.size < MIN_GROUPS or variance == 0:
@@ -235,49 +246,73 @@ def _beyond_gaussian(
     return hop_variance, grouping, dof
 
 
-def _stretches(
-    motion: Motion, axis: Array | None, gamma: Array, weights: Array, lag_units: int, unit: int
-) -> tuple[Array, float, float]:
-    """Cells for one lag, their variance if all motion were Gaussian, and what overlap leaves."""
-    n_frames = motion.n_frames
-    units_per_step = max(1, lag_units // ORIGINS_PER_LAG)
-    lag_steps, step = lag_units // units_per_step, units_per_step * unit
-    lag = lag_steps * step
-    n_origins = (n_frames - 2 * lag - 1) // step + 1
-    n_stretches = max(2, int(n_origins / (LAGS_PER_STRETCH * lag_steps)))
-    stretch = n_origins * step / n_stretches
-    pair = gaussian_covariance(
-        gamma[:, ::units_per_step],
-        weights,
-        np.array([lag_steps, 2 * lag_steps], dtype=np.int64),
-        step,
-        np.array([stretch, stretch]),
-    )
-    difference = np.array([-1.0, 1.0]) / lag
-    axes = np.eye(3) if axis is None else axis[None]
-    cells = _cells(motion.series_A, axes, lag, step, n_stretches)
-    return cells, float(difference @ pair @ difference), 1.0 - lag / (3.0 * stretch)
+@dataclass(frozen=True)
+class _Stretches:
+    """How a run is cut into stretches for one lag.
+
+    Args:
+        lag_steps: the lag, in steps.
+        step: frames between two origins; `unit` of the mean products times `units_per_step`.
+        number: of stretches.
+        length: of each, frames.
+    """
+
+    lag_steps: int
+    step: int
+    units_per_step: int
+    number: int
+    length: float
+
+    @classmethod
+    def of(cls, n_frames: int, lag_units: int, unit: int) -> _Stretches:
+        """At least two, and `LAGS_PER_STRETCH` lags long where the run allows."""
+        units_per_step = max(1, lag_units // ORIGINS_PER_LAG)
+        lag_steps, step = lag_units // units_per_step, units_per_step * unit
+        n_origins = (n_frames - 2 * lag_steps * step - 1) // step + 1
+        number = max(2, int(n_origins / (LAGS_PER_STRETCH * lag_steps)))
+        return cls(lag_steps, step, units_per_step, number, n_origins * step / number)
+
+    @property
+    def shown(self) -> float:
+        """Share of the variance of hops that stretches show which overlap over one lag."""
+        return 1.0 - self.lag_steps * self.step / (3.0 * self.length)
+
+    def gaussian_variance(self, gamma: Array, weights: Array) -> float:
+        """Variance of a cell if all motion were Gaussian."""
+        pair = gaussian_covariance(
+            gamma[:, :: self.units_per_step],
+            weights,
+            np.array([self.lag_steps, 2 * self.lag_steps], dtype=np.int64),
+            self.step,
+            np.array([self.length, self.length]),
+        )
+        difference = np.array([-1.0, 1.0]) / (self.lag_steps * self.step)
+        return float(difference @ pair @ difference)
 
 
 @numba.njit(cache=True)
-def _cells(series_A, axes, lag, step, n_stretches):  # type: ignore[no-untyped-def]
-    """[|Δ(2 lag)|² - |Δ(lag)|²] / lag of each ion along `axes`, mean over each stretch."""
+def _cells(series_A, share, lag_steps, step, n_stretches):  # type: ignore[no-untyped-def]
+    """[⟨ΔΔ⟩(2 lag) - ⟨ΔΔ⟩(lag)] / lag of each ion, mean over each stretch; `share` of each pair.
+
+    With three shares the axes themselves count, with six all pairs of them.
+    """
     n_ions, _, n_frames = series_A.shape
+    lag = lag_steps * step
     n_origins = (n_frames - 2 * lag - 1) // step + 1
     cells = np.zeros((n_stretches, n_ions))
+    once, twice = np.empty(3), np.empty(3)
     for ion in range(n_ions):
-        x, y, z = series_A[ion, 0], series_A[ion, 1], series_A[ion, 2]
+        r = series_A[ion]
         for stretch in range(n_stretches):
             first = stretch * n_origins // n_stretches
             last = (stretch + 1) * n_origins // n_stretches
             total = 0.0
             for origin in range(first * step, last * step, step):
-                for a, b, c in axes:
-                    here = a * x[origin] + b * y[origin] + c * z[origin]
-                    k = origin + lag
-                    once = a * x[k] + b * y[k] + c * z[k] - here
-                    k = origin + 2 * lag
-                    twice = a * x[k] + b * y[k] + c * z[k] - here
-                    total += twice * twice - once * once
+                for a in range(3):
+                    once[a] = r[a, origin + lag] - r[a, origin]
+                    twice[a] = r[a, origin + 2 * lag] - r[a, origin]
+                for pair in range(share.size):
+                    a, b = PAIRS[pair]
+                    total += share[pair] * (twice[a] * twice[b] - once[a] * once[b])
             cells[stretch, ion] = total / (lag * (last - first))
     return cells

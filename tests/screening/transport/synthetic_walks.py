@@ -34,6 +34,14 @@ def brownian(rng, n_frames, n_ions, *, D_A2_per_frame):
     return np.cumsum(steps, axis=0)
 
 
+def to_and_fro(rng, n_frames, n_ions, *, hops_per_frame, hop_length_A):
+    """Poisson hops along x between two sites: D = 0 after a memory of 1 / (2 hops_per_frame)."""
+    hops = rng.random((n_frames, n_ions)) < hops_per_frame
+    path_A = np.zeros((n_frames, n_ions, 3))
+    path_A[:, :, 0] = hop_length_A * (np.cumsum(hops, axis=0) % 2)
+    return path_A
+
+
 def trajectory_of(
     rng,
     paths_A,
