@@ -86,9 +86,9 @@ class DynamicsSettings(Settings):
     relative_error: float | None = Field(
         default=0.25,
         gt=0,
-        description="a run ends once half the 68 % interval of D is at most this share of its "
-        "lower end, once a gate rejects the candidate at 95 % confidence, or once the framework "
-        "melts; null: always production_ps",
+        description="a run ends once half the 68 % interval of D is at most this share of D, once "
+        "a gate rejects the candidate at 95 % confidence, or once the framework melts; null: "
+        "always production_ps",
     )
     frame_interval_fs: float = Field(default=20.0, gt=0, description="time between stored frames")
     checkpoint_ps: float = Field(

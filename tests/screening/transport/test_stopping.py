@@ -90,7 +90,7 @@ def test_units_that_turn_are_no_melt():
 
 @pytest.mark.parametrize(
     ("known", "message"),
-    [(value(1e-5, 0.5), "known to 62%, 25% asked for"), (bound(2e-6), "only an upper bound")],
+    [(value(1e-5, 0.5), "known to 42%, 25% asked for"), (bound(2e-6), "only an upper bound")],
 )
 def test_the_budget_ends_every_run(known, message):
     assert decide(known, RULE, is_last=False) is None
