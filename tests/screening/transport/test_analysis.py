@@ -1,15 +1,17 @@
-"""From runs at several temperatures to one document."""
+"""From one run to all it says, and from runs at several temperatures to one document."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from synthetic_hosts import octahedra
 from synthetic_walks import CELL_A, brownian, trajectory_of
 
 from screening.documents import Failure
 from screening.errors import InvalidInput
-from screening.transport.analysis import analyse_transport
-from screening.transport.documents import Transport
+from screening.transport.analysis import analyse_run, analyse_transport
+from screening.transport.diffusivity import estimate_diffusivity
+from screening.transport.documents import Diffusivity, Transport
 from screening.units import BOLTZMANN_EV_PER_K
 
 
@@ -23,6 +25,59 @@ def run_at(temperature_K, seed=0, ea_eV=0.2):
 def frozen_at(temperature_K):
     rng = np.random.default_rng(0)
     return trajectory_of(rng, np.zeros((500, 16, 3)), temperature_K=temperature_K)
+
+
+def test_a_run_with_a_host_that_stays_has_no_caveats():
+    answer = analyse_run(octahedra(np.random.default_rng(0)), "K")
+    assert answer.framework == ()
+    assert not answer.framework_moves
+    assert answer.caveats == ()
+    assert [curve.species for curve in answer.msd] == ["K", "Ta", "Cl"]
+    assert Diffusivity.model_validate_json(answer.model_dump_json()) == answer
+
+
+def test_a_host_that_melts_is_a_caveat_with_its_evidence():
+    rng = np.random.default_rng(0)
+    walk_A = brownian(rng, 400, 8, D_A2_per_frame=0.02)
+    answer = analyse_run(octahedra(rng, centres_A=walk_A), "K")
+    assert answer.framework_moves
+    found = {(motion.species, motion.kind) for motion in answer.framework}
+    assert {("Ta", "diffuses"), ("Cl", "diffuses")} <= found
+    assert answer.caveats == tuple(motion.message for motion in answer.framework)
+    assert any("Ta have left their sites" in caveat for caveat in answer.caveats)
+
+
+def test_units_that_turn_are_a_caveat_but_no_melt():
+    rng = np.random.default_rng(0)
+    rotations = np.zeros((400, 8, 3))
+    rotations[:, :, 2] = np.cumsum(rng.normal(scale=0.2, size=(400, 8)), axis=0)
+    answer = analyse_run(octahedra(rng, rotations=rotations), "K")
+    assert not answer.framework_moves
+    assert {motion.kind for motion in answer.framework} == {"turns"}
+    assert any("rigid units rotate" in caveat for caveat in answer.caveats)
+
+
+def test_what_the_reader_of_the_file_noted_and_drifts_are_caveats():
+    run = octahedra(np.random.default_rng(0), notes=("the last frame was cut short",))
+    energies_eV = -100 + 0.05 * np.arange(400.0) + np.random.default_rng(1).normal(size=400)
+    answer = analyse_run(replace(run, potential_energies_eV=energies_eV), "K")
+    assert answer.caveats[0] == "the last frame was cut short"
+    assert any("energy" in caveat for caveat in answer.caveats[1:])
+
+
+def test_equilibration_is_left_out_and_said():
+    """The diffusivity is that of the run without its start, where the ions flew off."""
+    run = run_at(1000.0)
+    start_A = np.repeat(run.positions_A[:1], 60, axis=0)
+    start_A[:, :16] -= np.linspace(15, 0, 60, dtype=np.float32)[:, None, None]
+    late = replace(run, positions_A=np.concatenate([start_A, run.positions_A]))
+    answer = analyse_run(late, "K")
+    n_cut = round(answer.equilibration.cut_ps / 0.05)
+    assert 50 <= n_cut <= 280
+    assert answer.duration_ps == pytest.approx(late.duration_ps - answer.equilibration.cut_ps)
+    assert answer.D_cm2_s == estimate_diffusivity(late.from_frame(n_cut), "K").D_cm2_s
+    low_cm2_s, high_cm2_s = answer.D_95_cm2_s
+    assert low_cm2_s < 0.3 * np.exp(-0.2 / (BOLTZMANN_EV_PER_K * 1000)) * 1e-4 / 0.05 < high_cm2_s
 
 
 def test_activation_energy_and_conductivity_are_recovered():

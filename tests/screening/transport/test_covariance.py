@@ -6,7 +6,7 @@ import hypothesis.extra.numpy as npst
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from scipy.spatial.transform import Rotation
 
 from screening.transport.covariance import gaussian_covariance, hop_covariance
@@ -100,6 +100,7 @@ def test_origins_in_steps_of_a_unit_lose_little():
     np.testing.assert_allclose(coarse, double_sum(gamma, lags, 400), rtol=0.03)
 
 
+@settings(deadline=None, max_examples=50)  # the first call compiles
 @given(
     angles=npst.arrays(float, 3, elements=st.floats(-3, 3)),
     slopes=npst.arrays(float, 3, elements=st.floats(0, 2)),

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from synthetic_walks import brownian, hopping, rattling, to_and_fro
@@ -108,6 +108,7 @@ def test_vibration_is_a_misfit():
     assert np.mean(misfit_p < 0.01) == 1
 
 
+@settings(deadline=None, max_examples=30)  # the first call compiles
 @given(intercept=st.floats(0, 5), per_frame=st.floats(1e-3, 2), first_lag=st.integers(2, 60))
 def test_a_straight_line_gives_its_slope(intercept, per_frame, first_lag):
     """Whatever the weights, without a misfit."""
@@ -122,6 +123,7 @@ def test_a_straight_line_gives_its_slope(intercept, per_frame, first_lag):
     assert along.mean == pytest.approx(per_frame, rel=1e-6, abs=0)
 
 
+@settings(deadline=None, max_examples=30)  # the first call compiles
 @given(angles=st.tuples(*[st.floats(-3, 3)] * 3))
 def test_slopes_do_not_depend_on_the_axes(angles):
     rotation = Rotation.from_rotvec(angles).as_matrix()
