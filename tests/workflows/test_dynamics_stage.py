@@ -43,7 +43,7 @@ def moved(settings=SETTINGS, temperature_K=300.0, **gates):
 
 def test_a_salt_that_does_not_conduct_is_ended_by_the_gate(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = moved(min_diffusivity_cm2_s=0.2)
+    made = moved(min_diffusivity_cm2_s=1.0)
     assert (made.state, made.result.end.outcome) == ("done", "bound_rejects")
     assert made.result.n_production_steps % 100 == 0
     assert made.result.n_production_steps < 1000
