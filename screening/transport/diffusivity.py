@@ -19,7 +19,7 @@ from screening.transport.trajectory import Trajectory
 from screening.units import A2_PER_PS_TO_CM2_PER_S
 
 DEFAULT_HOP_LENGTH_A = 3.5
-VIBRATION_MEMORY_PS = 0.5
+VIBRATION_MEMORY_PS = 1.0
 MIN_DURATION_PS = 5.0
 MIN_FRAMES = 10
 MIN_HOPS = 10.0

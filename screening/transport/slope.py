@@ -17,7 +17,7 @@ residuals, weighted by the covariance, are no larger than chance makes them in n
 Tests miss the last of a curvature. Where shorter lags had to be given up, the fit therefore begins
 at 3.4 times that lag; and in any case as late as costs no more than 15 % of the variance. That
 choice is made from the data and widens the tails of what comes out: intervals are those of
-Student's t with ten degrees of freedom, which makes them cover as often as they say over the
+Student's t with twelve degrees of freedom, which makes them cover as often as they say over the
 synthetic runs of benchmarks/transport.py.
 
 Reference:
@@ -48,7 +48,7 @@ NEXT_FIRST_LAG = 1.5
 MISFIT_LEVEL = 0.1
 BEYOND_CURVATURE = NEXT_FIRST_LAG**3
 FREE_GROWTH = 1.15
-SELECTION_DOF = 10.0
+SELECTION_DOF = 12.0
 GROUPING_LEVEL = 0.05
 MIN_GROUPS = 4
 LAGS_PER_STRETCH = 3
