@@ -130,6 +130,8 @@ class Coverage:
     def over(cls, answers: Sequence[Answer], true_cm2_s: float) -> Coverage:
         """Shares, bias and spread are those of the runs that gave a value."""
         valued = [answer for answer in answers if answer.D_cm2_s is not None]
+        if len(valued) < 2:
+            return cls(len(answers), len(valued) / len(answers), *(math.nan,) * 6)
         ratios = np.array([answer.D_cm2_s for answer in valued]) / true_cm2_s
         within_68 = np.array([answer.D_68_cm2_s for answer in valued]) / true_cm2_s
         within_95 = np.array([answer.D_95_cm2_s for answer in valued]) / true_cm2_s
