@@ -91,6 +91,7 @@ def estimate_diffusivity(
         D_68_cm2_s=run.interval_cm2_s(slope, ONE_SIGMA),
         D_95_cm2_s=run.interval_cm2_s(slope, 0.95),
         diffusive_from_ps=slope.lag * trajectory.frame_interval_ps,
+        msd_offset_A2=slope.offset,
         principal=principal,
         dimensionality=run.dimensionality(principal),
         **run.charge(),

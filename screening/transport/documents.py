@@ -98,6 +98,9 @@ class Diffusivity(Document):
     diffusive_from_ps: float | None = Field(
         default=None, description="where the diffusive regime begins: the shortest lag of the fit"
     )
+    msd_offset_A2: float | None = Field(
+        default=None, description="of the fitted line 6 D t + offset: what rattling adds"
+    )
     principal: tuple[PrincipalDiffusivity, ...] = Field(
         default=(), description="the tensor by its principal axes, largest first"
     )

@@ -83,6 +83,7 @@ class Slope:
 
     Args:
         mean: d MSD / dt, summed over the axes asked for.
+        offset: of the line, Å²: what rattling adds.
         variance: of `mean`, all of it.
         hop_variance: the part that counting hops adds.
         dof: degrees of freedom of Student's t for intervals.
@@ -91,6 +92,7 @@ class Slope:
     """
 
     mean: float
+    offset: float
     variance: float
     hop_variance: float
     dof: float
@@ -175,6 +177,7 @@ def fit_slope(motion: Motion, first_lag: int, axis: Array | None = None) -> Slop
     chi2 = residuals @ inverse @ residuals / grouping
     return Slope(
         mean=float(lines[1, :n_axes].sum()),
+        offset=float(lines[0, :n_axes].sum()),
         variance=float(parameters[1, 1]) * grouping,
         hop_variance=min(hop_variance, float(parameters[1, 1])) * grouping,
         dof=dof,

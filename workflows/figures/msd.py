@@ -19,8 +19,8 @@ _REGION = "0.92"  # a light grey
 def msd_figure(diffusivity: Diffusivity) -> Figure:
     """Log-log, mobile ion first, the diffusive regime shaded.
 
-    The dashed line is 6 D t: parallel to the mean squared displacement where D was found, and below
-    it by what the rattling adds. An upper bound is drawn dotted.
+    The dashed line is the one that was fitted, 6 D t and what the rattling adds. An upper bound is
+    drawn dotted, without rattling.
     """
     with mpl.rc_context(STYLE):
         figure, axes = new_figure()
@@ -42,10 +42,13 @@ def msd_figure(diffusivity: Diffusivity) -> Figure:
             lags_ps = [from_ps or longest_ps / 10, longest_ps]
             axes.plot(
                 lags_ps,
-                [6 * value / A2_PER_PS_TO_CM2_PER_S * t for t in lags_ps],
+                [
+                    6 * value / A2_PER_PS_TO_CM2_PER_S * t + (diffusivity.msd_offset_A2 or 0.0)
+                    for t in lags_ps
+                ],
                 "--" if is_value else ":",
                 color="black",
-                label=f"6Dt, D {'=' if is_value else '<'} {value:.1e} cm²/s",
+                label=f"D {'=' if is_value else '<'} {value:.1e} cm²/s",
             )
         axes.set(
             xscale="log",
