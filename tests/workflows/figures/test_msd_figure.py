@@ -39,12 +39,12 @@ def test_curves_are_those_of_the_document_mobile_ion_first():
         ({"D_cm2_s": None, "D_68_cm2_s": None, "upper_bound_cm2_s": 1e-5, "reason": "few"}, "<"),
     ],
 )
-def test_the_fitted_region_is_shaded_and_the_line_is_6Dt(changes, sign):
+def test_the_fitted_region_is_shaded_and_the_line_is_that_of_the_fit(changes, sign):
     (axes,) = msd_figure(diffusivity(**changes)).axes
     (region,) = axes.patches
     assert (region.get_x(), region.get_x() + region.get_width()) == pytest.approx((3.0, 10.0))
     line = axes.lines[-1]
-    assert line.get_label() == f"6Dt, D {sign} 1.0e-05 cm²/s"
+    assert line.get_label() == f"D {sign} 1.0e-05 cm²/s"
     assert line.get_linestyle() == ("--" if sign == "=" else ":")
     # 1e-5 cm²/s is 0.1 Å²/ps
     np.testing.assert_allclose(line.get_ydata(), 0.6 * np.array([3.0, 10.0]), rtol=1e-12)
