@@ -20,8 +20,8 @@ def melt_caveats(motion: Sequence[FrameworkMotion], melt: Trajectory) -> tuple[s
     if any(evidence.kind != "turns" for evidence in motion):
         return ()
     return (
-        f"the host stayed in place for {melt.duration_ps:.3g} ps at {melt.temperature_K:g} K: "
-        "what was quenched is no melt; melt hotter or longer",
+        f"the host shows no sign of melting in {melt.duration_ps:.3g} ps at "
+        f"{melt.temperature_K:g} K: what was quenched may be no melt; melt hotter or longer",
     )
 
 
