@@ -92,6 +92,13 @@ def test_ions_that_hop_together_have_wider_intervals():
     assert joined.D_95_cm2_s[0] < true_cm2_s < joined.D_95_cm2_s[1]
 
 
+def test_line_through_the_displacements_starts_at_the_rattling():
+    """An Ornstein–Uhlenbeck vibration adds six times its variance along an axis."""
+    run, _ = brownian_run(0, n_ions=64, n_frames=2000, D_A2_per_frame=0.002)
+    answer = estimate_diffusivity(run, "K")
+    assert answer.msd_offset_A2 == pytest.approx(6 * 0.25**2, rel=0.1)
+
+
 def test_hops_are_counted():
     run, _ = hopping_run(0, n_ions=24, n_frames=2000, n_hops=600)
     answer = estimate_diffusivity(run, "K")

@@ -111,13 +111,14 @@ def test_vibration_is_a_misfit():
 @settings(deadline=None, max_examples=30)  # the first call compiles
 @given(intercept=st.floats(0, 5), per_frame=st.floats(1e-3, 2), first_lag=st.integers(2, 60))
 def test_a_straight_line_gives_its_slope(intercept, per_frame, first_lag):
-    """Whatever the weights, without a misfit."""
+    """And its height at lag zero, whatever the weights, without a misfit."""
     series_A = np.cumsum(np.random.default_rng(0).normal(size=(3, 3, 600)), axis=2)
     line_A2 = intercept + per_frame * np.arange(600.0)
     line_A2[0] = 0
     isotropic = np.stack([line_A2] * 3 + [np.zeros(600)] * 3)
     found = fit_slope(Motion(series_A, isotropic), first_lag)
     assert found.mean == pytest.approx(3 * per_frame, rel=1e-6, abs=0)
+    assert found.offset == pytest.approx(3 * intercept, abs=1e-4)
     assert found.misfit_p == pytest.approx(1.0, abs=1e-6)
     along = fit_slope(Motion(series_A, isotropic), first_lag, np.array([0.6, 0.0, 0.8]))
     assert along.mean == pytest.approx(per_frame, rel=1e-6, abs=0)
