@@ -93,6 +93,23 @@ def test_a_piece_that_was_written_without_its_state_does_not_count(tmp_path, unb
     same_frames(pieces, unbroken)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_such_a_piece_never_counts_even_if_checkpoints_are_then_further_apart(
+    tmp_path, unbroken, first
+):
+    with pytest.raises(Killed):
+        run(tmp_path, Argon(60 if first else 120))
+    if first:
+        (tmp_path / STATE).unlink()
+    else:
+        newest = max(tmp_path.glob("frames-*.npz"))
+        newest.with_name("frames-000000130.npz").write_bytes(newest.read_bytes())
+    rarer = SETTINGS.model_copy(update={"checkpoint_ps": 0.14})
+    with pytest.raises(Killed):
+        run(tmp_path, Argon(350), rarer)
+    same_frames(run(tmp_path, Argon(), rarer), unbroken)
+
+
 def test_what_is_recorded(unbroken):
     trajectory = unbroken.trajectory
     assert trajectory.positions_A.shape == (41, 4, 3)

@@ -14,9 +14,14 @@ CURVES = (
 
 
 def diffusivity(**changes):
-    values = {"D_cm2_s": 1e-5, "D_68_cm2_s": (9e-6, 1.1e-5), "diffusive_from_ps": 3.0} | changes
+    values = {
+        "D_cm2_s": 1e-5,
+        "D_68_cm2_s": (9e-6, 1.1e-5),
+        "diffusive_from_ps": 3.0,
+        "msd": CURVES,
+    }
     return Diffusivity(
-        species="K", temperature_K=600, duration_ps=20, n_hops=50, msd=CURVES, **values
+        species="K", temperature_K=600, duration_ps=20, n_hops=50, **(values | changes)
     )
 
 
@@ -48,3 +53,9 @@ def test_the_fitted_region_is_shaded_and_the_line_is_that_of_the_fit(changes, si
     assert line.get_linestyle() == ("--" if sign == "=" else ":")
     # 1e-5 cm²/s is 0.1 Å²/ps
     np.testing.assert_allclose(line.get_ydata(), 0.6 * np.array([3.0, 10.0]), rtol=1e-12)
+
+
+def test_a_species_that_never_moves_has_no_curve():
+    still = MsdCurve(species="Ta", lag_ps=LAGS_PS, msd_A2=(0.0, 0.0, 0.0, 0.0))
+    (axes,) = msd_figure(diffusivity(msd=(*CURVES, still))).axes
+    assert [line.get_label() for line in axes.lines[:-1]] == ["K", "Cl"]
