@@ -76,8 +76,12 @@ def _check_headers(paths: Sequence[Path], mobile_ion: str, facts: _Facts) -> tup
         the species.
     """
     species: tuple[str, ...] | None = None
+    seen: set[Path] = set()
     for path in paths:
         name = str(path)
+        if path.resolve() in seen:
+            raise InvalidInput(f"{name}: given twice; needed: each part of the run once")
+        seen.add(path.resolve())
         with ExitStack() as stack, _naming(path):
             contents = open_file(path, stack).contents
         if species is None:

@@ -41,7 +41,7 @@ class UnwrappedFrames:
 
     A first frame that repeats the last one of the part before is left out. Parts that do not go on
     where the one before ends are refused: where an atom jumps `LARGEST_JUMP` times as far as any
-    does between two frames elsewhere.
+    does between two frames elsewhere. So are files that begin with the same frame: one is a copy.
 
     Args:
         species: n_atoms element symbols.
@@ -56,6 +56,7 @@ class UnwrappedFrames:
     _image: NDArray[np.float64] | None = None
     _longest_A: float = 0.0
     _seams: list[_Seam] = field(default_factory=list)
+    _starts: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _series: dict[str, list[NDArray[np.float64]] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,8 +88,10 @@ class UnwrappedFrames:
         steps -= images
         first = 0
         within = steps[1:] if block.begins_part else steps
-        if block.begins_part and self._n_frames:
-            first = self._check_seam(steps[0], cell_A, name)
+        if block.begins_part:
+            self._check_start(block.fractional[0], cell_A, name)
+            if self._n_frames:
+                first = self._check_seam(steps[0], cell_A, name)
         self._check_steps(within, self._n_frames + len(steps) - len(within), name)
         self._note_longest(within @ cell_A)
         unwrapped = block.fractional + (self._image - np.cumsum(images, axis=0))
@@ -155,6 +158,21 @@ class UnwrappedFrames:
             f"from frame {first + row - 1} to {first + row}; whether it went this way or the other "
             f"way round cannot be told beyond {LARGEST_STEP:g}; store frames more often"
         )
+
+    def _check_start(
+        self, fractional: NDArray[np.float64], cell_A: NDArray[np.float64], name: str
+    ) -> None:
+        """See that no file before begins with the frame that this one begins with."""
+        if name in self._starts:
+            return
+        for other, start in self._starts.items():
+            steps = fractional - start
+            if np.abs((steps - np.rint(steps)) @ cell_A).max() < SAME_FRAME_A:
+                raise InvalidInput(
+                    f"{name}: begins with the same frame as {other}; needed: each part of the run "
+                    "once"
+                )
+        self._starts[name] = fractional.copy()
 
     def _check_seam(
         self, steps: NDArray[np.float64], cell_A: NDArray[np.float64], name: str

@@ -3,7 +3,8 @@
 VASP writes a configuration every NBLOCK steps and numbers it by its step, so that the numbers tell
 the stride. Programs that thin or join such files often number them anew, one by one.
 
-Several in one file, appended to each other, are read as the parts of one run.
+Several in one file, appended to each other, are read as the parts of one run. pymatgen's
+`Trajectory.write_Xdatcar` ends each line with the atom's symbol.
 
 Reference:
     https://www.vasp.at/wiki/index.php/XDATCAR, https://www.vasp.at/wiki/index.php/NBLOCK
@@ -115,8 +116,12 @@ def _next_header(stream: BufferedIOBase, title: bytes, before: _Header, name: st
 
 
 def _numbers(lines: list[bytes], frame: int, name: str) -> NDArray[np.float64]:
+    """Three coordinates a line, and the atom's symbol after them where pymatgen wrote it."""
+    words = b"".join(lines).split()
+    if len(words) == 4 * len(lines):
+        words = [word for i, word in enumerate(words) if i % 4 != 3]
     try:
-        return np.array(b"".join(lines).split(), dtype=np.float64).reshape(len(lines), 3)
+        return np.array(words, dtype=np.float64).reshape(len(lines), 3)
     except ValueError as error:
         raise UnusableRun(
             f"{name}: frame {frame} does not hold three coordinates for each of {len(lines)} atoms "

@@ -206,6 +206,17 @@ def test_parts_in_the_wrong_order(tmp_path):
     refused(InvalidInput, "2.xml: does not go on", paths[0], paths[2])
 
 
+def test_parts_given_twice(tmp_path):
+    first = write(tmp_path / "1.xml", vasprun(RUN.frames(10)))
+    second = write(tmp_path / "2.xml", vasprun(RUN.frames(10, 20)))
+    again = tmp_path / ".." / tmp_path.name / "1.xml"
+    refused(InvalidInput, r"1.xml: given twice; needed: each part of the run once", first, again)
+    copy = write(tmp_path / "copy.gz", xdatcar(RUN.frames(10)))
+    match = "copy.gz: begins with the same frame as .*1.xml; needed: each part of the run once"
+    refused(InvalidInput, match, first, copy)
+    refused(InvalidInput, match, first, second, copy)
+
+
 def test_frames_missing_between_numbered_ones(tmp_path):
     later = xdatcar(RUN.frames(10, 20), first=15)
     path = write(tmp_path / "XDATCAR", xdatcar(RUN.frames(10)) + later[later.index("Direct") :])

@@ -23,6 +23,7 @@ from md_files import (
     xdatcar,
 )
 from pymatgen.core import Structure
+from pymatgen.core.trajectory import Trajectory as PymatgenTrajectory
 from pymatgen.io.vasp import Vasprun, Xdatcar
 
 from screening.errors import InvalidInput
@@ -109,6 +110,18 @@ def test_pymatgens_xdatcar_is_read(tmp_path):
     file.structures, file.comment = structures, "by pymatgen"
     file.write_file(tmp_path / "XDATCAR")
     same_path(read(tmp_path / "XDATCAR"), run)
+
+
+def test_pymatgens_trajectory_ends_each_line_of_an_xdatcar_with_the_symbol(tmp_path):
+    run = RUN.frames(20)
+    written = PymatgenTrajectory(
+        species=run.species, coords=run.fractional, lattice=run.cell_A, constant_lattice=True
+    )
+    written.write_Xdatcar(tmp_path / "XDATCAR")
+    trajectory = read(tmp_path / "XDATCAR")
+    moved_A = trajectory.positions_A - trajectory.positions_A[0]
+    # six decimals of fractional coordinates
+    np.testing.assert_allclose(moved_A, run.positions_A - run.positions_A[0], atol=3e-5, rtol=0)
 
 
 def test_vasprun_tells_time_step_and_temperature(files):
