@@ -211,8 +211,19 @@ class NvtRun:
 
     def _restore(self) -> None:
         """Continue from the folder if a state lies there."""
-        if not (self._folder / STATE).exists():
-            return
+        if (self._folder / STATE).exists():
+            self._restore_state()
+        for piece in sorted(self._folder.glob("frames-*.npz")):
+            if int(piece.stem.removeprefix("frames-")) > self.step:
+                piece.unlink()  # its state was never written; it must not count later
+                continue
+            with np.load(piece) as saved:
+                self._frames += list(saved["frames_A"])
+                for name, series in self._series.items():
+                    series.extend(saved[name].tolist())
+        self._n_saved = self.n_frames
+
+    def _restore_state(self) -> None:
         thermostat = self._integrator._thermostat
         with np.load(self._folder / STATE) as state:
             self.step = int(state["step"])
@@ -223,13 +234,6 @@ class NvtRun:
         # The integrator keeps its own copies of positions and momenta.
         self._integrator._q = self.atoms.get_positions()
         self._integrator._p = self.atoms.get_momenta()
-        for piece in sorted(self._folder.glob("frames-*.npz")):
-            if int(piece.stem.removeprefix("frames-")) <= self.step:
-                with np.load(piece) as saved:
-                    self._frames += list(saved["frames_A"])
-                    for name, series in self._series.items():
-                        series.extend(saved[name].tolist())
-        self._n_saved = self.n_frames
 
 
 def _write(path: Path, **arrays: Any) -> None:

@@ -98,7 +98,7 @@ def test_such_a_piece_never_counts_even_if_checkpoints_are_then_further_apart(
     tmp_path, unbroken, first
 ):
     with pytest.raises(Killed):
-        run(tmp_path, Argon(60 if first else 120))
+        run(tmp_path, Argon(120))
     if first:
         (tmp_path / STATE).unlink()
     else:
