@@ -17,7 +17,7 @@ _REGION = "0.92"  # a light grey
 
 
 def msd_figure(diffusivity: Diffusivity) -> Figure:
-    """Log-log, mobile ion first, the diffusive regime shaded.
+    """Log-log, mobile ion first, the diffusive regime shaded; what never moves has no curve.
 
     The dashed line is the one that was fitted, 6 D t and what the rattling adds. An upper bound is
     drawn dotted, without rattling.
@@ -29,6 +29,8 @@ def msd_figure(diffusivity: Diffusivity) -> Figure:
             seen = [
                 (t, msd) for t, msd in zip(curve.lag_ps, curve.msd_A2, strict=True) if msd > 0 < t
             ]
+            if not seen:  # a rigid host; nothing has no logarithm
+                continue
             style = "o-" if curve.species == diffusivity.species else "-"
             axes.plot(*zip(*seen, strict=True), style, markersize=2.5, label=curve.species)
         longest_ps = max(t for curve in curves for t in curve.lag_ps)
