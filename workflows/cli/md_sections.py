@@ -26,7 +26,7 @@ def md_sections(report: MdReport) -> Iterator[RenderableType]:
         "diffusion": _diffusion(report),
         "motion": _motion(report.motion) if report.motion else {},
         "local structure": _disorder(report.disorder) if report.disorder else {},
-        "the framework moves": {
+        "framework": {
             "": "\n".join(
                 f"{host.species} {host.kind}: {host.message}" for host in report.framework
             )
@@ -40,8 +40,11 @@ def md_sections(report: MdReport) -> Iterator[RenderableType]:
 
 
 def _caveats(report: MdReport) -> list[str]:
+    """Without those that stand among the notes or under the framework already."""
     of_parts = (part.caveats for part in (report.motion, report.disorder) if part)
-    return list(dict.fromkeys([*report.caveats, *chain.from_iterable(of_parts)]))
+    all_of_them = dict.fromkeys([*report.caveats, *chain.from_iterable(of_parts)])
+    elsewhere = {*report.notes, *(host.message for host in report.framework)}
+    return [caveat for caveat in all_of_them if caveat not in elsewhere]
 
 
 def _run(report: MdReport) -> dict[str, str]:
@@ -80,7 +83,9 @@ def _diffusion(report: MdReport) -> dict[str, str]:
 
 
 def _axis(axis: PrincipalDiffusivity) -> str:
-    direction = " ".join(f"{component:.2f}" for component in axis.axis)
+    direction = " ".join(f"{component:z.2f}" for component in axis.axis)
+    if axis.D_cm2_s is None:
+        return f"< {axis.upper_bound_cm2_s:.2e} cm²/s at 95 % confidence along ({direction})"
     return f"{_value(axis.D_cm2_s, axis.D_68_cm2_s, ' cm²/s')} along ({direction})"
 
 
