@@ -36,6 +36,7 @@ CUTS_TRIED = 50
 SIGNIFICANCE = 0.001
 STRETCH_PS = 0.5
 STRETCH_SHARE = 1 / 40
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def find_equilibration(trajectory: Trajectory, mobile_ion: str) -> tuple[int, Eq
 
 
 def _recorded(trajectory: Trajectory) -> list[_Series]:
+    """What varies of it: a temperature that is held exactly differs by rounding alone."""
     recorded = {
         "potential energy": trajectory.potential_energies_eV,
         "kinetic temperature": trajectory.kinetic_temperatures_K,
@@ -96,6 +98,8 @@ def _recorded(trajectory: Trajectory) -> list[_Series]:
     for name, values in recorded.items():
         if values is not None:
             means, length = block_means(values)
+            if np.ptp(means) <= ROUNDING * np.abs(means).max():
+                continue
             series.append(_Series(name, means[:, None], length))
     return series
 

@@ -175,3 +175,13 @@ def test_one_mobile_ion_in_one_host_atom():
     positions_A = 0.1 * noise(rng, 200, 2, 3, memory_ps=0.1) + np.array([[0.0] * 3, [2.0] * 3])
     run = Trajectory(positions_A.astype(np.float32), 4.0 * np.eye(3), ("Li", "Cl"), 1.0, 50, 300.0)
     assert find_equilibration(run, "Li")[0] == 0
+
+
+@pytest.mark.parametrize("kelvin", [331.55766061571654, 600.1, 1e-3])
+@pytest.mark.parametrize("n_frames", [1499, 1500, 1999])
+def test_a_temperature_that_is_held_exactly_says_nothing(kelvin, n_frames):
+    """As by rescaled velocities; the means of blocks of it differ by rounding alone."""
+    values = np.full(n_frames, kelvin)
+    cut, found = find_equilibration(still(n_frames, kinetic_temperatures_K=values), "K")
+    assert cut == 0
+    assert "kinetic temperature" not in found.test
