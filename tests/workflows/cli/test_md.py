@@ -99,9 +99,9 @@ def test_the_table_says_what_json_says(folder, found):
 
 def test_axes_that_are_closed_show_their_bounds(tmp_path):
     channel = hopping_run()
-    channel.fractional[:, :8, 2] -= np.round(
-        3 * (channel.fractional[:, :8, 2] - channel.fractional[0, :8, 2])
-    ) / 3
+    channel.fractional[:, :8, 2] -= (
+        np.round(3 * (channel.fractional[:, :8, 2] - channel.fractional[0, :8, 2])) / 3
+    )
     found = report(path := write_extxyz(tmp_path / "channel.extxyz", channel), *TOLD)
     closed = found["principal"][-1]
     assert closed["D_cm2_s"] is None
@@ -109,7 +109,9 @@ def test_axes_that_are_closed_show_their_bounds(tmp_path):
 
 
 def test_what_is_a_note_is_no_caveat_too(folder):
-    result = run(folder / "run.traj", "--species", "K", "--timestep-fs", "2", "--temperature-K", "6")
+    result = run(
+        folder / "run.traj", "--species", "K", "--timestep-fs", "2", "--temperature-K", "6"
+    )
     (note,) = report(folder / "run.traj", "--timestep-fs", "2", "--temperature-K", "6")["notes"]
     assert result.stdout.count(note[:40]) == 1
 
