@@ -12,9 +12,10 @@ from screening.motion.concerted import concerted_pairs
 from screening.motion.documents import Interval, JumpKind, Jumps, Site
 from screening.motion.jumps import JumpEvents
 from screening.motion.periodic_sets import link, new_sets
+from screening.transport.posterior import ONE_SIGMA
 from screening.units import A2_PER_PS_TO_CM2_PER_S
 
-ONE_SIGMA_TAIL = 0.15865
+ONE_SIGMA_TAIL = (1 - ONE_SIGMA) / 2
 EVENTS_AT_95 = -math.log(0.05)
 MIN_PAIRS = 10
 MIN_IONS_FOR_SPREAD = 4

@@ -45,7 +45,7 @@ def analyse_run(
             "equilibration": equilibration,
             "msd": msd_curves(kept, mobile_ion),
             "framework": framework,
-            "framework_moves": any(motion.kind != "turns" for motion in framework),
+            "framework_moves": any(motion.leaves_the_crystal for motion in framework),
             "caveats": (
                 *trajectory.notes,
                 *(motion.message for motion in framework),

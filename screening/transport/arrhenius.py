@@ -11,15 +11,11 @@ from numpy.typing import NDArray
 
 from screening.errors import InvalidInput, UnusableRun
 from screening.transport.arrhenius_law import check_arrhenius_law
-from screening.transport.arrhenius_points import (
-    ONE_SIGMA,
-    ArrheniusPoints,
-    abscissa,
-    arrhenius_points,
-)
+from screening.transport.arrhenius_points import ArrheniusPoints, abscissa, arrhenius_points
 from screening.transport.documents import Arrhenius, Diffusivity
 from screening.transport.line_posterior import LinePosterior, line_posterior
 from screening.transport.nernst_einstein import conductivity_per_diffusivity
+from screening.transport.posterior import ONE_SIGMA
 from screening.units import A3_TO_CM3, BOLTZMANN_EV_PER_K
 
 ROOM_TEMPERATURE_K = 300.0

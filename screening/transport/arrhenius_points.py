@@ -12,9 +12,9 @@ from scipy import stats
 from screening.errors import InvalidInput
 from screening.transport.documents import Diffusivity
 from screening.transport.line_posterior import Array, LogBounds, LogValues
+from screening.transport.posterior import ONE_SIGMA
 from screening.units import BOLTZMANN_EV_PER_K
 
-ONE_SIGMA = 0.6827
 _DOF = np.concatenate([np.geomspace(1.0, 300.0, 400), [np.inf]])
 _RATIO = stats.t.ppf(0.975, _DOF) / stats.t.ppf((1 + ONE_SIGMA) / 2, _DOF)
 

@@ -13,7 +13,7 @@ from scipy import stats
 from screening.errors import InvalidInput, UnusableRun
 from screening.transport.documents import Diffusivity, PrincipalDiffusivity
 from screening.transport.msd import PAIRS, mobile_mask, series_from_framework
-from screening.transport.posterior import interval
+from screening.transport.posterior import ONE_SIGMA, interval
 from screening.transport.slope import Motion, Slope, diffusive_slope, fit_slope
 from screening.transport.trajectory import Trajectory
 from screening.units import A2_PER_PS_TO_CM2_PER_S
@@ -27,7 +27,6 @@ MIN_HOPS_FOR_DIMENSION = 30.0
 MIN_SIGNIFICANCE = 3.0
 CLOSED_BELOW = 0.1
 BALLISTIC_EXPONENT = 1.5
-ONE_SIGMA = 0.6827
 
 
 def estimate_diffusivity(

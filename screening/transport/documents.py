@@ -82,6 +82,11 @@ class FrameworkMotion(Document):
     kind: Literal["diffuses", "loses coordination", "turns"]
     message: str = Field(description="the evidence in numbers")
 
+    @property
+    def leaves_the_crystal(self) -> bool:
+        """Units that turn do not."""
+        return self.kind != "turns"
+
 
 class Diffusivity(Document):
     """Tracer diffusivity at one temperature: a value with intervals, or an upper bound."""
@@ -120,7 +125,8 @@ class Diffusivity(Document):
     msd: tuple[MsdCurve, ...] = Field(default=(), description="of every species")
     framework: tuple[FrameworkMotion, ...] = ()
     framework_moves: bool = Field(
-        default=False, description="the host melts or turns; D is then not that of the crystal"
+        default=False,
+        description="the host melts or decomposes; D is then not that of the crystal",
     )
     caveats: tuple[str, ...] = ()
 

@@ -13,6 +13,8 @@ import math
 
 from scipy import special, stats
 
+ONE_SIGMA = 0.6827  # confidence of what is called the 68 % interval
+
 
 def interval(
     estimate: float, relative_variance: float, hop_share: float, dof: float, confidence: float

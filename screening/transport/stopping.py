@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from screening.errors import UnusableRun
 from screening.gates import Gates
 from screening.transport.analysis import analyse_run
+from screening.transport.arrhenius import ROOM_TEMPERATURE_K
 from screening.transport.documents import Diffusivity, RunEnd
 from screening.transport.nernst_einstein import conductivity_per_diffusivity
 from screening.transport.trajectory import Trajectory
 from screening.units import A3_TO_CM3
 
-ROOM_TEMPERATURE_K = 300.0
 # A bound that holds at 95 % when looked at once is crossed more often by somebody who looks again
 # and again. Hops at the threshold's own rate, looked at all the time, pass below a threshold / 1.3
 # in under 5 % of runs; below the threshold itself in 18 %.
 REPEATED_LOOKS = 1.3
-_STAYS_A_CRYSTAL = "turns"  # units that rotate are no melt
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def decide(diffusivity: Diffusivity, rule: StoppingRule, *, is_last: bool) -> Ru
     does a D that is known as exactly as asked; so does one that lies below the threshold with 95 %
     confidence, repeated looks allowed for; so does the budget.
     """
-    melting = [m.message for m in diffusivity.framework if m.kind != _STAYS_A_CRYSTAL]
+    melting = [m.message for m in diffusivity.framework if m.leaves_the_crystal]
     if melting:
         return RunEnd(outcome="melted", message="; ".join(melting))
     error, target = relative_error(diffusivity), rule.relative_error
