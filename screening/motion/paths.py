@@ -17,7 +17,7 @@ def mobile_paths(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.float64]
     """Fractional coordinates of the mobile ions, unwrapped, relative to the framework.
 
     The framework's mean displacement since the first frame is subtracted, as
-    `screening.transport.msd.displacements_from_framework` does, without a copy of all atoms.
+    `screening.transport.msd.series_from_framework` does.
 
     Returns:
         shape (n_frames, n_ions, 3).

@@ -7,7 +7,7 @@ from scipy import stats
 
 from screening.motion.jump_statistics import jump_statistics, rate_interval, site_documents
 from screening.motion.jumps import find_jumps
-from screening.transport.msd import mean_squared_displacement
+from screening.transport.msd import displacement_tensor
 
 CELL_A = np.eye(3) * 12.0
 INTERVAL_PS = 0.02
@@ -70,7 +70,7 @@ def test_jumps_times_correlation_are_the_tracer_diffusivity():
     rng = np.random.default_rng(4)
     paths, _ = lattice_paths(rng, 12_000, 24, 3, hops_per_frame=0.05, back=0.5)
     _, jumps = analysed(paths)
-    msd_A2 = mean_squared_displacement(paths @ CELL_A).mean(axis=1)
+    msd_A2 = displacement_tensor((paths @ CELL_A).transpose(1, 2, 0))[:3].sum(axis=0)
     slope_A2_per_ps = (msd_A2[1000] - msd_A2[500]) / (500 * INTERVAL_PS)
     assert jumps.uncorrelated_D_cm2_s * jumps.correlation_factor == pytest.approx(
         slope_A2_per_ps / 6 * 1e-4, rel=0.1, abs=0

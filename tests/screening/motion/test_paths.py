@@ -4,7 +4,7 @@ from lattice_walks import OBLIQUE_A, lattice_paths, trajectory_of
 
 from screening.errors import InvalidInput, UnusableRun
 from screening.motion.paths import mobile_paths
-from screening.transport.msd import displacements_from_framework, mobile_mask
+from screening.transport.msd import series_from_framework
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def changed(run, **parts):
 
 def test_paths_are_the_displacements_from_the_framework(run):
     paths = mobile_paths(run, "K")
-    expected_A = displacements_from_framework(run, "K")[:, mobile_mask(run, "K")]
+    expected_A = series_from_framework(run, "K").transpose(2, 0, 1)
     np.testing.assert_allclose((paths - paths[0]) @ OBLIQUE_A, expected_A, atol=1e-5)
     np.testing.assert_allclose(paths[0] @ OBLIQUE_A, run.positions_A[0, :5], atol=1e-5)
 
