@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from screening.cells import perpendicular_widths_A
 from screening.documents import EnergyConvention
 from screening.errors import EngineFailure
 from screening.transport.documents import MolecularDynamics, RunEnd
@@ -146,8 +147,8 @@ class _HeatedRun:
 
 def widened(structure: Structure, min_width_A: float) -> Structure:
     """The smallest diagonal supercell whose three perpendicular widths reach `min_width_A`."""
-    widths = 1 / np.linalg.norm(structure.lattice.inv_matrix, axis=0)
-    return structure.make_supercell(np.ceil(min_width_A / widths - 1e-6), in_place=False)
+    widths_A = perpendicular_widths_A(structure.lattice.matrix)
+    return structure.make_supercell(np.ceil(min_width_A / widths_A - 1e-6), in_place=False)
 
 
 def run_seed(structure: Structure, temperature_K: float, seed: int) -> int:

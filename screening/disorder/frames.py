@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Element, Structure
 
+from screening.cells import perpendicular_widths_A
 from screening.compositions import usual_oxidation_states
 from screening.errors import InvalidInput
 from screening.transport.trajectory import Trajectory
@@ -69,8 +70,7 @@ class Frames:
     @property
     def widths_A(self) -> NDArray[np.float64]:
         """Distances between opposite faces of the cell, shape (3,)."""
-        widths_A: NDArray[np.float64] = 1 / np.linalg.norm(np.linalg.inv(self.cell_A), axis=0)
-        return widths_A
+        return perpendicular_widths_A(self.cell_A)
 
     def blocks(self) -> Iterator[tuple[str, slice]]:
         """Each species and where its atoms stand."""

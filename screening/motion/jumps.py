@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from screening.cells import perpendicular_widths_A
 from screening.errors import InvalidInput, UnusableRun
 from screening.motion.sites import shortest_distances_A
 
@@ -66,7 +67,7 @@ def find_jumps(
     if not distances_A.min() > 0:
         raise InvalidInput("two sites at one place; give each site once")
     # beyond half the cell's width the rounded image is not the nearest
-    half_width_A = 0.5 / np.linalg.norm(np.linalg.inv(cell_A), axis=0).max()
+    half_width_A = perpendicular_widths_A(cell_A).min() / 2
     cores_A = np.minimum(CORE_SHARE * distances_A, half_width_A)
     at, image = _assign(paths, sites, np.ascontiguousarray(cell_A, dtype=np.float64), cores_A)
     if not (at >= 0).any():

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from screening.cells import perpendicular_widths_A
 from screening.motion.documents import VanHove, VanHoveCurve
 
 SHELL_A = 0.1
@@ -38,7 +39,7 @@ def van_hove(
     n_frames, n_ions, _ = paths.shape
     cell_A = np.ascontiguousarray(cell_A, dtype=np.float64)
     lags = sorted({round(n_frames * fraction) for fraction in LAG_FRACTIONS})
-    half_width_A = 0.5 / np.linalg.norm(np.linalg.inv(cell_A), axis=0).max()
+    half_width_A = perpendicular_widths_A(cell_A).min() / 2
     n_distinct = max(1, int(half_width_A / SHELL_A))
     volume_A3 = abs(float(np.linalg.det(cell_A)))
     edges_A = SHELL_A * np.arange(n_distinct + 1)
