@@ -6,11 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from screening.errors import InvalidInput, UnusableRun
+from screening.errors import UnusableRun
+from screening.transport.diffusivity import check_run
 from screening.transport.msd import mobile_mask
 from screening.transport.trajectory import Trajectory
-
-MIN_FRAMES = 10
 
 
 def mobile_paths(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.float64]:
@@ -23,26 +22,17 @@ def mobile_paths(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.float64]
         shape (n_frames, n_ions, 3).
 
     Raises:
-        InvalidInput: no such ion, nothing but that ion, a cell without volume, or no time between
+        InvalidInput, UnusableRun: as `check_run`.
+        UnusableRun: positions that are not finite, or ions that cross half the cell between two
             frames.
-        UnusableRun: fewer than `MIN_FRAMES` frames, positions that are not finite, or ions that
-            cross half the cell between two frames.
     """
+    check_run(trajectory, mobile_ion)
     mobile = mobile_mask(trajectory, mobile_ion)
-    positions_A = trajectory.positions_A
-    if not np.isfinite(trajectory.cell_A).all() or np.linalg.det(trajectory.cell_A) == 0:
-        raise InvalidInput(f"the cell {trajectory.cell_A.tolist()} has no volume")
-    if not (np.isfinite(trajectory.frame_interval_ps) and trajectory.frame_interval_ps > 0):
-        raise InvalidInput(
-            f"timestep_fs={trajectory.timestep_fs:g} and stride={trajectory.stride} "
-            "must both be positive"
-        )
-    if len(positions_A) < MIN_FRAMES:
-        raise UnusableRun(
-            f"{len(positions_A)} frames, at least {MIN_FRAMES} needed; run longer or store more"
-        )
     paths, longest_step = _paths(
-        positions_A, np.flatnonzero(mobile), np.flatnonzero(~mobile), _inverse(trajectory.cell_A)
+        trajectory.positions_A,
+        np.flatnonzero(mobile),
+        np.flatnonzero(~mobile),
+        _inverse(trajectory.cell_A),
     )
     if not np.isfinite(longest_step):
         raise UnusableRun("positions are not finite; leave out the frames after the run flew apart")

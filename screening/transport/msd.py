@@ -40,7 +40,9 @@ def mobile_mask(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.bool_]:
 def series_from_framework(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.float64]:
     """Coordinates of the mobile ions relative to the framework's mean, each a contiguous series.
 
-    The same displacements as `displacements_from_framework` without a copy of the framework's.
+    The framework's mean displacement is subtracted in every frame. Each framework atom counts
+    alike: the lattice sites that the ions visit move with the framework's geometry, not with its
+    centre of mass. The whole cell's centre of mass would not do, for it moves with the ions.
 
     Returns:
         shape (n_ions, 3, n_frames), Å, zero in the first frame.
