@@ -7,4 +7,3 @@ BOLTZMANN_J_PER_K: float = constants.k
 ELEMENTARY_CHARGE_C: float = constants.e
 A2_PER_PS_TO_CM2_PER_S = 1e-4
 A3_TO_CM3 = 1e-24
-FS_PER_PS = 1000.0

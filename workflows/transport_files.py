@@ -43,7 +43,8 @@ def write_transports(transports: Mapping[str, TransportDocument], folder: Path) 
         if (transport := document.result) is None:
             continue
         whole = folder / f"{identifier}.json"
-        whole.write_text(json.dumps(transport.model_dump(mode="json"), indent=2) + "\n")
+        content = transport.model_dump(mode="json")
+        whole.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
         paths += [whole, _write_table(transport, folder / f"{identifier}.csv")]
         if entries := transport.diffusivities:
             paths += save(arrhenius_figure(transport.arrhenius, entries), folder, identifier)
