@@ -183,8 +183,8 @@ class _Run:
                 "needed)"
             )
         if not self.is_diffusive:
-            reasons.append(f"no diffusive regime: {regime}")
-        return "; ".join(reasons)
+            reasons.append(f"no diffusive regime: {regime}, a straight line needed")
+        return "; ".join(reasons) + "; run longer"
 
     def principal(self) -> tuple[PrincipalDiffusivity, ...]:
         """The tensor by its principal axes, largest first."""
