@@ -18,7 +18,8 @@ def read_ase_traj(path: Path, stack: ExitStack) -> Contents:
     """A file of ASE's `Trajectory`, which `stack` closes.
 
     Raises:
-        CutShort: it ends within its first frame.
+        CutShort: it ends within its first frame, or before the list of where frames begin, which
+            ASE rewrites behind the frames of the time whenever it has run out of room.
         InvalidInput: the trajectory of no molecular dynamics, or other atoms further down.
     """
     from ase import units
@@ -29,7 +30,9 @@ def read_ase_traj(path: Path, stack: ExitStack) -> Contents:
         n_frames = len(reader)
         species = tuple(reader[0].get_chemical_symbols())
     except Exception as error:  # ASE raises whatever it stumbles over in a damaged file
-        raise CutShort(f"its first frame is damaged ({error})") from error
+        raise CutShort(
+            f"its first frame, or its list of where frames begin, is damaged or lacks ({error})"
+        ) from error
     # converters of old files leave a sentence instead
     told: dict[str, Any] = reader.description if isinstance(reader.description, dict) else {}
     if told.get("type", "molecular-dynamics") != "molecular-dynamics":

@@ -90,7 +90,7 @@ def test_one_frame(tmp_path):
         (bytes(range(256)) * 4, "no trajectory of a known format"),
         (b"\x1f\x8b\x08\x00garbage", "a damaged archive"),
         (b"PK\x03\x04garbage", "no trajectory of Halideflow, or a damaged one"),
-        (b"- of Ulm" + b"garbage" * 9, "its first frame is damaged"),
+        (b"- of Ulm" + b"garbage" * 9, "its first frame, or its list of where frames begin, is"),
         ("<?xml version='1.0'?><a><b/></a>", "XML, but no vasprun.xml"),
         ("<?xml version='1.0'?>\n<modeling><incar><", "it ends within a step"),
         ("<?xml version='1.0'?>\n<modeling></incar>", "it is no XML from line 2 on"),
