@@ -86,6 +86,7 @@ class DynamicsSettings(Settings):
     relative_error: float | None = Field(
         default=0.25,
         gt=0,
+        le=1,
         description="a run ends once half the 68 % interval of D is at most this share of D, once "
         "a gate rejects the candidate at 95 % confidence, or once the framework melts; null: "
         "always production_ps",

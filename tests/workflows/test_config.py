@@ -66,6 +66,13 @@ def test_a_run_holds_twenty_frames(n_frames, frame_interval_fs):
         DynamicsSettings(**values)
 
 
+@pytest.mark.parametrize("share", [25, 1.01, 0, -0.25])
+def test_a_relative_error_is_a_share_of_D(share):
+    with pytest.raises(ValidationError, match="relative_error"):
+        DynamicsSettings(relative_error=share)
+    assert DynamicsSettings(relative_error=1).relative_error == 1
+
+
 def test_a_segment_holds_a_frame():
     with pytest.raises(ValidationError, match=r"segment_ps=0.01 is shorter than"):
         DynamicsSettings(segment_ps=0.01, frame_interval_fs=20)
