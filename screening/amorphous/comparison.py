@@ -12,12 +12,13 @@ from screening.disorder.report import disorder_report
 from screening.documents import Failure
 from screening.errors import UnusableRun
 from screening.transport.documents import Diffusivity, FrameworkMotion
+from screening.transport.equilibration import find_equilibration
 from screening.transport.trajectory import Trajectory
 
 
 def melt_caveats(motion: Sequence[FrameworkMotion], melt: Trajectory) -> tuple[str, ...]:
     """What to know of a glass: whether what it was quenched from had melted."""
-    if any(evidence.kind != "turns" for evidence in motion):
+    if any(evidence.leaves_the_crystal for evidence in motion):
         return ()
     return (
         f"the host shows no sign of melting in {melt.duration_ps:.3g} ps at "
@@ -65,6 +66,7 @@ def compare_phases(
 
 def _describe(phase: PhaseRuns, temperature_K: float, mobile_ion: str) -> Phase:
     run = next(run for run in phase.runs if run.temperature_K == temperature_K)
+    run = run.from_frame(find_equilibration(run, mobile_ion)[0])
     energies_eV = run.potential_energies_eV
     return Phase(
         name=phase.name,

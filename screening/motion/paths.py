@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from screening.errors import UnusableRun
 from screening.transport.diffusivity import check_run
-from screening.transport.msd import mobile_mask
+from screening.transport.msd import framework_mask, mobile_mask
 from screening.transport.trajectory import Trajectory
 
 
@@ -31,7 +31,7 @@ def mobile_paths(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.float64]
     paths, longest_step = _paths(
         trajectory.positions_A,
         np.flatnonzero(mobile),
-        np.flatnonzero(~mobile),
+        np.flatnonzero(framework_mask(trajectory, mobile_ion)),
         _inverse(trajectory.cell_A),
     )
     if not np.isfinite(longest_step):

@@ -50,7 +50,8 @@ def estimate_diffusivity(
 
     Args:
         trajectory: at least `MIN_FRAMES` frames of production, equilibration left out.
-        mobile_ion: element symbol; all other atoms are the framework that drift is measured by.
+        mobile_ion: element symbol; all other atoms but alkali metals are the framework that drift
+            is measured by.
         hop_length_A: distance between neighbouring sites, Å. It turns squared displacement into a
             number of hops, so the bound for a run without hops grows with its square.
 
@@ -178,9 +179,9 @@ class _Run:
             )
         if hidden:
             reasons.append(
-                f"mean squared displacement {twice_A2:.2g} Å² stays within rattling "
-                f"({significance:.1f} standard errors above it, at least {MIN_SIGNIFICANCE:g} "
-                "needed)"
+                f"the mean squared displacement, {twice_A2:.2g} Å² at {2 * lag_ps:.3g} ps, rises "
+                f"by {significance:.1f} standard errors beyond rattling, at least "
+                f"{MIN_SIGNIFICANCE:g} needed"
             )
         if not self.is_diffusive:
             reasons.append(f"no diffusive regime: {regime}, a straight line needed")

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from screening.transport.documents import Equilibration
-from screening.transport.msd import mobile_mask
+from screening.transport.msd import framework_mask, mobile_mask
 from screening.transport.series import MAX_BLOCKS, block_means, statistical_inefficiency
 from screening.transport.trajectory import Trajectory
 
@@ -111,16 +111,17 @@ def _movements(trajectory: Trajectory, mobile_ion: str) -> list[_Series]:
     its hops from a start that differs.
     """
     mobile = mobile_mask(trajectory, mobile_ion)
+    framework = framework_mask(trajectory, mobile_ion)
     r_A = trajectory.positions_A
     spacing = -(-len(r_A) // MAX_BLOCKS)
     frames = np.arange(0, len(r_A) - 1, spacing)
-    steps_A = (r_A[frames + 1] - r_A[frames])[:, ~mobile]
+    steps_A = (r_A[frames + 1] - r_A[frames])[:, framework]
     steps_A -= steps_A.mean(axis=1, keepdims=True)
 
     stretch_frames = max(STRETCH_PS / trajectory.frame_interval_ps, STRETCH_SHARE * len(r_A))
     stretch = min(math.ceil(stretch_frames / spacing), len(frames) // 8)
     path_A = r_A[frames].astype(np.float64)
-    path_A -= path_A[:, ~mobile].mean(axis=1, keepdims=True)
+    path_A -= path_A[:, framework].mean(axis=1, keepdims=True)
     path_A -= path_A[0].copy()
     sums_A = np.cumsum(path_A, axis=0, out=path_A)
     # the difference of the sums over two neighbouring stretches
@@ -132,7 +133,7 @@ def _movements(trajectory: Trajectory, mobile_ion: str) -> list[_Series]:
     heat_A2 = np.einsum("tik,tik->ti", steps_A, steps_A, dtype=np.float64)
     series = [
         _Series("displacement of the framework from frame to frame", heat_A2, spacing),
-        _Series(f"displacement of the framework {over}", moved_A2[:, ~mobile], spacing),
+        _Series(f"displacement of the framework {over}", moved_A2[:, framework], spacing),
         _Series(f"displacement of {mobile_ion} {over}", moved_A2[:, mobile], spacing),
     ]
     return [one for one in series if one.per_atom.shape[1] > 1]

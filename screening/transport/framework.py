@@ -35,7 +35,7 @@ from pymatgen.core.molecule_structure_comparator import CovalentRadius
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from screening.transport.documents import FrameworkMotion
-from screening.transport.msd import mobile_mask
+from screening.transport.msd import framework_mask
 from screening.transport.trajectory import Trajectory
 
 BOND = 1.2
@@ -105,7 +105,7 @@ def framework_motion(trajectory: Trajectory, mobile_ion: str) -> tuple[Framework
         trajectory: finite positions. Of less than ten frames nothing can be said; of a run that is
             shorter than `N_STRETCHES` × `STRETCH_PS`, the time that vibration takes to be
             forgotten, only whether shells are broken.
-        mobile_ion: element symbol; all other atoms are the host.
+        mobile_ion: element symbol; all other atoms but alkali metals are the host.
 
     Returns:
         Of every species at most one of 'diffuses' and 'turns'; 'loses coordination' of cations.
@@ -113,10 +113,10 @@ def framework_motion(trajectory: Trajectory, mobile_ion: str) -> tuple[Framework
     Raises:
         InvalidInput: no such ion, or nothing but that ion.
     """
-    mobile = mobile_mask(trajectory, mobile_ion)
+    framework = framework_mask(trajectory, mobile_ion)
     if len(trajectory.positions_A) < N_STRETCHES:
         return ()
-    host = _host(trajectory, ~mobile)
+    host = _host(trajectory, framework)
     bonds, site_radius_A = _bonds(host)
     after = f"after {trajectory.duration_ps:.3g} ps"
     found = _lost_coordination(host, bonds, after)

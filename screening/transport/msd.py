@@ -16,12 +16,13 @@ from screening.transport.trajectory import Trajectory
 # the six independent elements of a symmetric tensor, and how often each stands in it
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 FRAMES_PER_CHECK = 1000
+MAY_DIFFUSE_TOO = frozenset({"Li", "Na", "K", "Rb", "Cs"})
 CURVE_LAGS, CURVE_ORIGINS = 50, 200
 PAIR_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
 
 
 def mobile_mask(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.bool_]:
-    """Which atoms are mobile ions, shape (n_atoms,); all others are the framework.
+    """Which atoms are mobile ions, shape (n_atoms,).
 
     Raises:
         InvalidInput: no such ion, or nothing but that ion.
@@ -35,6 +36,20 @@ def mobile_mask(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.bool_]:
             f"every atom is {mobile_ion}: drift needs a framework of other atoms to measure it by"
         )
     return mobile
+
+
+def framework_mask(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.bool_]:
+    """Which atoms are the framework that drift is measured by, shape (n_atoms,).
+
+    All but the mobile ions and other alkali metals, which may diffuse as well; those are taken too
+    where there is nothing else.
+
+    Raises:
+        InvalidInput: no such ion, or nothing but that ion.
+    """
+    others = ~mobile_mask(trajectory, mobile_ion)
+    fixed = others & np.array([symbol not in MAY_DIFFUSE_TOO for symbol in trajectory.species])
+    return fixed if fixed.any() else others
 
 
 def series_from_framework(trajectory: Trajectory, mobile_ion: str) -> NDArray[np.float64]:
@@ -54,7 +69,9 @@ def series_from_framework(trajectory: Trajectory, mobile_ion: str) -> NDArray[np
     mobile = mobile_mask(trajectory, mobile_ion)
     series_A: NDArray[np.float64]
     series_A, longest_step_A = _series(
-        trajectory.positions_A, np.flatnonzero(mobile), np.flatnonzero(~mobile)
+        trajectory.positions_A,
+        np.flatnonzero(mobile),
+        np.flatnonzero(framework_mask(trajectory, mobile_ion)),
     )
     inverse: NDArray[np.float64] = np.linalg.inv(np.asarray(trajectory.cell_A, dtype=np.float64))
     half_width_A = 0.5 / float(np.linalg.norm(inverse, axis=0).max())
@@ -75,11 +92,12 @@ def _series(positions_A, ions, framework):  # type: ignore[no-untyped-def]
     for first in range(0, n_frames, block):
         last = min(first + block, n_frames)
         for frame in range(first, last):
-            for axis in range(3):
-                total = 0.0
-                for atom in framework:
-                    total += positions_A[frame, atom, axis]
-                drift_A[frame - first, axis] = total / framework.size
+            x = y = z = 0.0
+            for atom in framework:
+                x += positions_A[frame, atom, 0]
+                y += positions_A[frame, atom, 1]
+                z += positions_A[frame, atom, 2]
+            drift_A[frame - first] = x / framework.size, y / framework.size, z / framework.size
             if frame > 0:
                 longest = max(longest, _longest_step(positions_A[frame], positions_A[frame - 1]))
         for i in range(ions.size):
@@ -94,7 +112,7 @@ def _series(positions_A, ions, framework):  # type: ignore[no-untyped-def]
     return series_A, longest
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, fastmath=True)
 def _longest_step(here_A, before_A):  # type: ignore[no-untyped-def]
     """Along any axis; steps that are not a number do not count."""
     longest = np.float32(0)
@@ -180,7 +198,7 @@ def msd_curves(trajectory: Trajectory, mobile_ion: str) -> tuple[MsdCurve, ...]:
     At most `CURVE_LAGS` lags up to half the run, and `CURVE_ORIGINS` evenly spread origins each.
     """
     positions_A = trajectory.positions_A
-    framework = np.flatnonzero(~mobile_mask(trajectory, mobile_ion))
+    framework = np.flatnonzero(framework_mask(trajectory, mobile_ion))
     drift_A = positions_A[:, framework].mean(axis=1, dtype=np.float64)
     n_frames = len(positions_A)
     lags = np.unique(np.geomspace(1, n_frames // 2, CURVE_LAGS).astype(int))

@@ -43,7 +43,7 @@ LAGS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0])  # times the fi
 MIN_LAGS = 5
 LONGEST_LAG = 0.5  # of the run
 UNITS_PER_FIRST_LAG = 32
-ORIGINS_PER_LAG = 6
+ORIGINS_PER_LAG = 4
 CELL_LAGS = (1, 4)  # times the first one: the longer where rattling hides hops
 NEXT_FIRST_LAG = 1.5
 MISFIT_LEVEL = 0.1
@@ -237,7 +237,7 @@ def _beyond_gaussian(
         zip(gaussians, choices, strict=True),
         key=lambda pair: pair[0] / pair[1].number ** 1.5,  # the error of a variance
     )
-    share = np.ones(3) if axis is None else _share(axis)
+    share = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]) if axis is None else _share(axis)
     cells = _cells(motion.series_A, share, stretches.lag_steps, stretches.step, stretches.number)
     variance = float(cells.var(ddof=1))
     hop_variance = max(variance - gaussian, 0.0) / cells.size / stretches.shown
@@ -298,27 +298,23 @@ class _Stretches:
 
 @numba.njit(cache=True)
 def _cells(series_A, share, lag_steps, step, n_stretches):  # type: ignore[no-untyped-def]
-    """[⟨ΔΔ⟩(2 lag) - ⟨ΔΔ⟩(lag)] / lag of each ion, mean over each stretch; `share` of each pair.
-
-    With three shares the axes themselves count, with six all pairs of them.
-    """
+    """[⟨ΔΔ⟩(2 lag) - ⟨ΔΔ⟩(lag)] / lag of each ion, mean over each stretch; `share` of `PAIRS`."""
     n_ions, _, n_frames = series_A.shape
     lag = lag_steps * step
     n_origins = (n_frames - 2 * lag - 1) // step + 1
     cells = np.zeros((n_stretches, n_ions))
-    once, twice = np.empty(3), np.empty(3)
+    xx, yy, zz, xy, xz, yz = share
     for ion in range(n_ions):
-        r = series_A[ion]
+        rx, ry, rz = series_A[ion, 0], series_A[ion, 1], series_A[ion, 2]
         for stretch in range(n_stretches):
             first = stretch * n_origins // n_stretches
             last = (stretch + 1) * n_origins // n_stretches
             total = 0.0
-            for origin in range(first * step, last * step, step):
-                for a in range(3):
-                    once[a] = r[a, origin + lag] - r[a, origin]
-                    twice[a] = r[a, origin + 2 * lag] - r[a, origin]
-                for pair in range(share.size):
-                    a, b = PAIRS[pair]
-                    total += share[pair] * (twice[a] * twice[b] - once[a] * once[b])
+            for k in range(first * step, last * step, step):
+                x, y, z = rx[k + lag] - rx[k], ry[k + lag] - ry[k], rz[k + lag] - rz[k]
+                total -= xx * x * x + yy * y * y + zz * z * z + xy * x * y + xz * x * z + yz * y * z
+                j = k + 2 * lag
+                x, y, z = rx[j] - rx[k], ry[j] - ry[k], rz[j] - rz[k]
+                total += xx * x * x + yy * y * y + zz * z * z + xy * x * y + xz * x * z + yz * y * z
             cells[stretch, ion] = total / (lag * (last - first))
     return cells

@@ -12,6 +12,7 @@ from screening.errors import UnusableRun
 from screening.gates import Gates
 from screening.transport.analysis import analyse_run
 from screening.transport.arrhenius import ROOM_TEMPERATURE_K
+from screening.transport.diffusivity import MIN_DURATION_PS
 from screening.transport.documents import Diffusivity, RunEnd
 from screening.transport.nernst_einstein import conductivity_per_diffusivity
 from screening.transport.trajectory import Trajectory
@@ -114,7 +115,7 @@ def decide(diffusivity: Diffusivity, rule: StoppingRule, *, is_last: bool) -> Ru
 
     In this order: a framework that melts ends the run, for D is then not that of the crystal; so
     does a D that is known as exactly as asked; so does one that lies below the threshold with 95 %
-    confidence, repeated looks allowed for; so does the budget.
+    confidence, repeated looks allowed for, after `MIN_DURATION_PS` at least; so does the budget.
     """
     melting = [m.message for m in diffusivity.framework if m.leaves_the_crystal]
     if melting:
@@ -124,7 +125,12 @@ def decide(diffusivity: Diffusivity, rule: StoppingRule, *, is_last: bool) -> Ru
     if target is not None and error is not None and error <= target:
         return RunEnd(outcome="converged", message=f"{known}, {target:.0%} asked for")
     highest_cm2_s = _highest(diffusivity)
-    if rule.threshold and highest_cm2_s * REPEATED_LOOKS < rule.threshold.D_cm2_s:
+    outlasts_vibration = diffusivity.duration_ps >= MIN_DURATION_PS
+    if (
+        rule.threshold
+        and outlasts_vibration
+        and highest_cm2_s * REPEATED_LOOKS < rule.threshold.D_cm2_s
+    ):
         return RunEnd(
             outcome="bound_rejects",
             message=f"D < {highest_cm2_s:.2g} cm²/s at 95 % confidence, while {rule.threshold.gate}"

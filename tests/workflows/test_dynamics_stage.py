@@ -41,12 +41,20 @@ def moved(settings=SETTINGS, temperature_K=300.0, **gates):
     return dynamics.original(NACL, temperature_K, "Na", EngineSettings(), settings, Gates(**gates))
 
 
+@pytest.mark.slow
 def test_a_salt_that_does_not_conduct_is_ended_by_the_gate(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = moved(min_diffusivity_cm2_s=1.0)
+    longer = SETTINGS.model_copy(update={"production_ps": 8.0, "segment_ps": 1.0})
+    made = moved(longer, min_diffusivity_cm2_s=1.0)
     assert (made.state, made.result.end.outcome) == ("done", "bound_rejects")
-    assert made.result.n_production_steps % 100 == 0
-    assert made.result.n_production_steps < 1000
+    assert made.result.n_production_steps == 2500  # 5 ps: less does not outlast the vibration
+
+
+def test_a_short_run_of_a_salt_is_not_judged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = moved(SETTINGS.model_copy(update={"production_ps": 0.4}), min_diffusivity_cm2_s=1.0)
+    assert (made.state, made.result.end.outcome) == ("done", "budget")
+    assert made.result.n_production_steps == 200
     trajectory = made.result.trajectory
     assert len(trajectory.potential_energies_eV) == len(trajectory.positions_A)
     assert trajectory.kinetic_temperatures_K.mean() == pytest.approx(made.result.mean_temperature_K)

@@ -57,7 +57,8 @@ def _run(entry: Diffusivity, transport: Transport) -> Iterator[str]:
         facts.append(f"RSD after He 2018 {entry.rsd_he_2018:.0%}")
     yield ", ".join(facts)
     if entry.equilibration:
-        yield f"{entry.equilibration.cut_ps:.3g} ps left out: {entry.equilibration.test}"
+        cut = entry.equilibration
+        yield f"{cut.cut_ps:.3g} ps left out" + (f": {cut.test}" if cut.cut_ps > 0 else "")
     if end := transport.ends.get(f"{entry.temperature_K:g}"):
         yield f"ended, {end.outcome}: {end.message}"
     said = (entry.reason, *(motion.message for motion in entry.framework), *entry.caveats)

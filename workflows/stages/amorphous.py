@@ -149,9 +149,9 @@ class AmorphousMaker(Maker):
         mover = DynamicsMaker(self.engine, self.dynamics, self.gates)
         quencher = MeltQuenchMaker(self.engine, self.settings, self.dynamics)
 
-        def moved(structure: OutputReference) -> list[Job]:
+        def moved(structure: OutputReference, **phase: str) -> list[Job]:
             return [
-                mover.make(structure, temperature_K, mobile_ion, labels)
+                mover.make(structure, temperature_K, mobile_ion, labels | phase)
                 for temperature_K in self.dynamics.temperatures_K
             ]
 
@@ -159,7 +159,12 @@ class AmorphousMaker(Maker):
             quencher.make(relaxed, temperature_K, mobile_ion, labels)
             for temperature_K in self.settings.melt_temperatures_K
         ]
-        glasses = [moved(glass.output) for glass in quenched]
+        glasses = [
+            moved(glass.output, phase=glass_name(temperature_K))
+            for glass, temperature_K in zip(
+                quenched, self.settings.melt_temperatures_K, strict=True
+            )
+        ]
         compared = compare(
             transported,
             [run.output for run in moved(relaxed)],  # finished: jobs are known by their inputs

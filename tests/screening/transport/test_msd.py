@@ -190,3 +190,15 @@ def test_curves_of_long_runs_rest_on_some_origins():
     lags = np.round(np.array(ions.lag_ps) / 0.05).astype(int)
     all_A2 = displacement_tensor(series_from_framework(run, "K"))[:3, lags].sum(axis=0)
     np.testing.assert_allclose(ions.msd_A2, all_A2, rtol=0.2)
+
+
+def test_other_alkali_metals_are_no_framework():
+    """They may diffuse too; the drift that they would make is no motion of the others."""
+    rng = np.random.default_rng(3)
+    run = trajectory_of(rng, brownian(rng, 200, 6, D_A2_per_frame=0.01), amplitude_A=0.0)
+    still = series_from_framework(run, "Cl")
+    np.testing.assert_allclose(still, 0, atol=1e-5)
+    without_others = run.positions_A[:, [i for i, s in enumerate(run.species) if s != "Ta"]]
+    species = tuple(s for s in run.species if s != "Ta")
+    alone = Trajectory(without_others, CELL_A, species, 2.0, 25, 800.0)
+    assert np.abs(series_from_framework(alone, "Cl")).max() > 0.01  # K is all there is
