@@ -102,7 +102,7 @@ class Slope:
     misfit_p: float
 
 
-def shortest_fit(n_frames: int) -> int:
+def longest_first_lag(n_frames: int) -> int:
     """The longest first lag that a run has enough lags for."""
     return int(LONGEST_LAG * n_frames / LAGS[MIN_LAGS - 1])
 
@@ -110,7 +110,7 @@ def shortest_fit(n_frames: int) -> int:
 def first_lags(n_frames: int, min_lag: int) -> list[int]:
     """First lags to try, ascending; none where the run is too short."""
     tried, lag = [], float(min_lag)
-    while lag <= shortest_fit(n_frames):
+    while lag <= longest_first_lag(n_frames):
         tried.append(int(lag))
         lag = max(lag * NEXT_FIRST_LAG, lag + 1)
     return tried
@@ -122,10 +122,10 @@ def diffusive_slope(motion: Motion, min_lag: int) -> tuple[Slope, bool]:
     Without one the slope is that of the longest lags.
 
     Args:
-        motion: at least some 50 `min_lag`.
+        motion: of all ions.
         min_lag: frames after which vibration is forgotten.
     """
-    lags = first_lags(motion.n_frames, min_lag) or [max(1, shortest_fit(motion.n_frames))]
+    lags = first_lags(motion.n_frames, min_lag) or [max(1, longest_first_lag(motion.n_frames))]
     tried = 0
     while (slope := fit_slope(motion, lags[tried])).misfit_p <= MISFIT_LEVEL:
         tried += 1
