@@ -18,7 +18,7 @@ ten runs. It finds what squared residuals miss, ions that leave their cages seld
 Tests miss the last of a curvature. Where shorter lags had to be given up, the fit therefore begins
 at 3.4 times that lag; and in any case as late as costs no more than 15 % of the variance. That
 choice is made from the data and widens the tails of what comes out: intervals are those of
-Student's t with twenty degrees of freedom, which makes them cover as often as they say over the
+Student's t with thirty degrees of freedom, which makes them cover as often as they say over the
 synthetic runs of benchmarks/transport.py.
 
 Reference:
@@ -50,7 +50,7 @@ MISFIT_LEVEL = 0.1
 BEND_LAGS = 2.0  # first lags that the curvature looked for takes to fade
 BEYOND_CURVATURE = NEXT_FIRST_LAG**3
 FREE_GROWTH = 1.15
-SELECTION_DOF = 20.0
+SELECTION_DOF = 30.0
 GROUPING_LEVEL = 0.05
 MIN_GROUPS = 4
 LAGS_PER_STRETCH = 3
