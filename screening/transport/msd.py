@@ -9,6 +9,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from screening.cells import perpendicular_widths_A
 from screening.errors import InvalidInput, UnusableRun
 from screening.transport.documents import MsdCurve
 from screening.transport.trajectory import Trajectory
@@ -66,63 +67,63 @@ def series_from_framework(trajectory: Trajectory, mobile_ion: str) -> NDArray[np
         InvalidInput: no such ion, or nothing but that ion.
         UnusableRun: positions that are not finite or not unwrapped.
     """
-    mobile = mobile_mask(trajectory, mobile_ion)
+    positions_A = trajectory.positions_A
+    framework = np.flatnonzero(framework_mask(trajectory, mobile_ion))
+    ions = np.flatnonzero(mobile_mask(trajectory, mobile_ion))
     series_A: NDArray[np.float64]
-    series_A, longest_step_A = _series(
-        trajectory.positions_A,
-        np.flatnonzero(mobile),
-        np.flatnonzero(framework_mask(trajectory, mobile_ion)),
-    )
-    inverse: NDArray[np.float64] = np.linalg.inv(np.asarray(trajectory.cell_A, dtype=np.float64))
-    half_width_A = 0.5 / float(np.linalg.norm(inverse, axis=0).max())
-    is_finite = math.isfinite(series_A.sum())
-    if not (is_finite and longest_step_A * math.sqrt(3) < half_width_A):
-        _check_positions(trajectory, inverse)
+    series_A = _series(positions_A, ions, _framework_mean(positions_A, framework))
+    half_width_A = float(perpendicular_widths_A(trajectory.cell_A).min()) / 2
+    coordinates_A = positions_A.reshape(len(positions_A), -1)
+    may_jump = _steps_beyond(coordinates_A, np.float32(half_width_A / math.sqrt(3)))
+    if may_jump or not math.isfinite(series_A.sum()):
+        _check_positions(trajectory)
     return series_A
 
 
 @numba.njit(cache=True)
-def _series(positions_A, ions, framework):  # type: ignore[no-untyped-def]
-    """Series of the ions, and the longest step along an axis between frames."""
-    n_frames = positions_A.shape[0]
+def _framework_mean(positions_A, framework):  # type: ignore[no-untyped-def]
+    """Mean position in every frame, shape (3, n_frames), in double precision."""
+    mean_A = np.empty((3, positions_A.shape[0]))
+    for frame in range(positions_A.shape[0]):
+        x = y = z = 0.0
+        for atom in framework:
+            x += positions_A[frame, atom, 0]
+            y += positions_A[frame, atom, 1]
+            z += positions_A[frame, atom, 2]
+        mean_A[0, frame] = x / framework.size
+        mean_A[1, frame] = y / framework.size
+        mean_A[2, frame] = z / framework.size
+    return mean_A
+
+
+@numba.njit(cache=True)
+def _series(positions_A, ions, drift_A):  # type: ignore[no-untyped-def]
+    """Coordinates of the ions less the drift, each from zero; in blocks that fit the cache."""
+    n_frames, block = positions_A.shape[0], 64
     series_A = np.empty((ions.size, 3, n_frames))
-    block = 32  # frames that fit the cache
-    drift_A = np.empty((block, 3))
-    longest = 0.0
     for first in range(0, n_frames, block):
         last = min(first + block, n_frames)
-        for frame in range(first, last):
-            x = y = z = 0.0
-            for atom in framework:
-                x += positions_A[frame, atom, 0]
-                y += positions_A[frame, atom, 1]
-                z += positions_A[frame, atom, 2]
-            drift_A[frame - first] = x / framework.size, y / framework.size, z / framework.size
-            if frame > 0:
-                longest = max(longest, _longest_step(positions_A[frame], positions_A[frame - 1]))
         for i in range(ions.size):
             for axis in range(3):
+                start_A = positions_A[0, ions[i], axis] - drift_A[axis, 0]
                 for frame in range(first, last):
-                    series_A[i, axis, frame] = (
-                        positions_A[frame, ions[i], axis] - drift_A[frame - first, axis]
-                    )
-    for i in range(ions.size):
-        for axis in range(3):
-            series_A[i, axis] -= series_A[i, axis, 0]
-    return series_A, longest
+                    here_A = positions_A[frame, ions[i], axis] - drift_A[axis, frame]
+                    series_A[i, axis, frame] = here_A - start_A
+    return series_A
 
 
-@numba.njit(cache=True, fastmath=True)
-def _longest_step(here_A, before_A):  # type: ignore[no-untyped-def]
-    """Along any axis; steps that are not a number do not count."""
-    longest = np.float32(0)
-    for atom in range(here_A.shape[0]):
-        for axis in range(3):
-            longest = max(longest, abs(here_A[atom, axis] - before_A[atom, axis]))
-    return longest
+@numba.njit(cache=True)
+def _steps_beyond(coordinates_A, limit_A):  # type: ignore[no-untyped-def]
+    """Whether a step between frames is longer than that, along an axis."""
+    found = False
+    for frame in range(1, coordinates_A.shape[0]):
+        here_A, before_A = coordinates_A[frame], coordinates_A[frame - 1]
+        for k in range(here_A.size):
+            found |= abs(here_A[k] - before_A[k]) > limit_A
+    return found
 
 
-def _check_positions(trajectory: Trajectory, inverse: NDArray[np.float64]) -> None:
+def _check_positions(trajectory: Trajectory) -> None:
     """Every position finite, and no atom across half the cell from one frame to the next.
 
     Raises:
@@ -134,6 +135,7 @@ def _check_positions(trajectory: Trajectory, inverse: NDArray[np.float64]) -> No
             f"positions are not finite in {bad.sum()} of {bad.size} frames, first in frame "
             f"{bad.argmax()}; the run exploded or its file is damaged"
         )
+    inverse = np.linalg.inv(np.asarray(trajectory.cell_A, dtype=np.float64))
     for first in range(0, len(trajectory.positions_A) - 1, FRAMES_PER_CHECK):
         stretch_A = trajectory.positions_A[first : first + FRAMES_PER_CHECK + 1]
         steps = np.abs(np.diff(stretch_A.astype(np.float64), axis=0) @ inverse).max(axis=2)
@@ -167,8 +169,7 @@ def displacement_tensor(series_A: NDArray[np.float64]) -> NDArray[np.float64]:
     spectra = np.zeros((len(PAIRS), n_padded // 2 + 1))
     products = np.zeros((len(PAIRS), n_frames))
     for atom in range(n_atoms):
-        # centred, because the two terms cancel and large coordinates would cost digits
-        r_A = series_A[atom] - series_A[atom].mean(axis=1, keepdims=True)
+        r_A = _centred(series_A[atom])
         _add_products(spectra, scipy.fft.rfft(r_A, n_padded), products, r_A)
     n_origins = n_atoms * (n_frames - np.arange(n_frames))
     tensor_A2 = np.empty((len(PAIRS), n_frames))
@@ -179,6 +180,15 @@ def displacement_tensor(series_A: NDArray[np.float64]) -> NDArray[np.float64]:
         tensor_A2[pair] = (squares - 2.0 * correlation) / n_origins
     tensor_A2[:, 0] = 0.0
     return tensor_A2
+
+
+@numba.njit(cache=True)
+def _centred(r):  # type: ignore[no-untyped-def]
+    """The two terms cancel, and large coordinates would cost digits."""
+    centred = np.empty_like(r)
+    for axis in range(r.shape[0]):
+        centred[axis] = r[axis] - r[axis].mean()
+    return centred
 
 
 @numba.njit(cache=True)

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from screening.transport.covariance import gaussian_covariance, hop_covariance
 from screening.transport.msd import PAIR_WEIGHTS, PAIRS, displacement_tensor
@@ -185,7 +185,7 @@ def fit_slope(motion: Motion, first_lag: int, axis: Array | None = None) -> Slop
         hop_variance=min(hop_variance, float(parameters[1, 1])) * grouping,
         dof=dof,
         lag=int(lags[0]),
-        misfit_p=float(2 * stats.norm.sf(abs(height) / np.sqrt(bend[2, 2] * grouping))),
+        misfit_p=float(2 * special.ndtr(-abs(height) / np.sqrt(bend[2, 2] * grouping))),
     )
 
 
@@ -246,7 +246,7 @@ def _beyond_gaussian(
         if means.size < MIN_GROUPS or variance == 0:
             continue
         ratio = float(means.var(ddof=1)) / means.size / (variance / cells.size)
-        expected = stats.f.ppf(1 - GROUPING_LEVEL, means.size - 1, cells.size - 1)
+        expected = special.fdtri(means.size - 1, cells.size - 1, 1 - GROUPING_LEVEL)
         if ratio > max(grouping, float(expected)):
             grouping, dof = ratio, min(means.size - 1.0, SELECTION_DOF)
     return hop_variance, grouping, dof
