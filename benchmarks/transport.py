@@ -5,9 +5,9 @@ trajectories (T1, 100,000 frames of 128 atoms; T2, 10,000 frames of 512 atoms; a
 atoms hop). A ratio is the peer's CPU time over ours, medians over the runs, which alternate; one
 thread each. Peers run in processes of their own, driven in the fastest way found
 (`peers/transport.py` says which); `make bench-peers` installs them. Beside it stands the cost of
-all that we say about a run, equilibration and framework included, which no peer looks at. Every D
-has to agree with the known one: ours within its interval, a peer's within the scatter that it has
-over replicas, because what most of them state as error is none.
+all that we say about a run: principal axes, charge diffusivity, equilibration and framework.
+Every D has to agree with the known one: ours within its interval, a peer's within the scatter that
+it has over replicas, because what most of them state as error is none.
 
 Coverage: the classes of walks in `walks.py`, many replicas each. How often the intervals hold the
 known D, the median bias, the spread of D; peers on the same trajectories. Errors are compared on
@@ -36,8 +36,12 @@ from transport_coverage import Answer, Peer, coverage, work_of
 from walks import CLASSES, Hopping, Walk
 
 from screening.transport.analysis import analyse_run
-from screening.transport.diffusivity import estimate_diffusivity
+from screening.transport.diffusivity import VIBRATION_MEMORY_PS
+from screening.transport.msd import series_from_framework
+from screening.transport.posterior import ONE_SIGMA, interval
+from screening.transport.slope import Motion, diffusive_slope
 from screening.transport.trajectory import Trajectory
+from screening.units import A2_PER_PS_TO_CM2_PER_S
 
 SIZES = {
     "T1": Hopping((2, 2, 4), 100_000, 0.02, 3000),
@@ -105,6 +109,7 @@ def speed(hopping: Hopping) -> Speed:
     """All tools on one trajectory, in turn."""
     warm_up, walk = hopping_walk(WARM_UP), hopping_walk(hopping)
     analyse_run(warm_up.trajectory, "K")
+    tracer(warm_up.trajectory)
     costs_s: dict[str, list[float]] = {name: [] for name in ("ours", "all of ours", *PEERS)}
     answers = {}
     with ExitStack() as stack:
@@ -115,12 +120,13 @@ def speed(hopping: Hopping) -> Speed:
             peer.send(small)
             peer.answer()
         for _ in range(ROUNDS):
-            for name, analyse in (("ours", estimate_diffusivity), ("all of ours", analyse_run)):
-                for _ in range(RUNS_OF_OURS):
-                    start_s = cpu_s()
-                    found = analyse(walk.trajectory, "K")
-                    costs_s[name].append(cpu_s() - start_s)
-                answers["ours"] = Answer.of_ours(found)
+            for _ in range(RUNS_OF_OURS):
+                start_s = cpu_s()
+                answers["ours"] = tracer(walk.trajectory)
+                costs_s["ours"].append(cpu_s() - start_s)
+                start_s = cpu_s()
+                analyse_run(walk.trajectory, "K")
+                costs_s["all of ours"].append(cpu_s() - start_s)
             for name, peer in peers.items():
                 peer.send(work)
                 answers[name] = peer.answer()
@@ -128,6 +134,17 @@ def speed(hopping: Hopping) -> Speed:
     medians_s = {name: median(times_s) for name, times_s in costs_s.items()}
     all_of_ours_s = medians_s.pop("all of ours")
     return Speed(walk.D_cm2_s, medians_s, all_of_ours_s, answers)
+
+
+def tracer(trajectory: Trajectory) -> Answer:
+    """What peers give and no more: the MSD at all lags, D and its intervals."""
+    motion = Motion.of(series_from_framework(trajectory, "K"))
+    slope, _ = diffusive_slope(
+        motion, math.ceil(VIBRATION_MEMORY_PS / trajectory.frame_interval_ps)
+    )
+    D_cm2_s = slope.mean / 6 / trajectory.frame_interval_ps * A2_PER_PS_TO_CM2_PER_S
+    error = (slope.variance / slope.mean**2, slope.hop_variance / slope.variance, slope.dof)
+    return Answer(D_cm2_s, *(interval(D_cm2_s, *error, share) for share in (ONE_SIGMA, 0.95)))
 
 
 def hopping_walk(hopping: Hopping) -> Walk:

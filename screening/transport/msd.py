@@ -17,6 +17,7 @@ from screening.transport.trajectory import Trajectory
 # the six independent elements of a symmetric tensor, and how often each stands in it
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 FRAMES_PER_CHECK = 1000
+ATOMS_PER_FFT = 4  # transformed side by side
 MAY_DIFFUSE_TOO = frozenset({"Li", "Na", "K", "Rb", "Cs"})
 CURVE_LAGS, CURVE_ORIGINS = 50, 200
 PAIR_WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
@@ -85,7 +86,7 @@ def _framework_mean(positions_A, framework):  # type: ignore[no-untyped-def]
     """Mean position in every frame, shape (3, n_frames), in double precision."""
     mean_A = np.empty((3, positions_A.shape[0]))
     for frame in range(positions_A.shape[0]):
-        x = y = z = 0.0
+        x, y, z = 0.0, 0.0, 0.0
         for atom in framework:
             x += positions_A[frame, atom, 0]
             y += positions_A[frame, atom, 1]
@@ -168,8 +169,8 @@ def displacement_tensor(series_A: NDArray[np.float64]) -> NDArray[np.float64]:
     n_padded = scipy.fft.next_fast_len(2 * n_frames, real=True)
     spectra = np.zeros((len(PAIRS), n_padded // 2 + 1))
     products = np.zeros((len(PAIRS), n_frames))
-    for atom in range(n_atoms):
-        r_A = _centred(series_A[atom])
+    for first in range(0, n_atoms, ATOMS_PER_FFT):
+        r_A = _centred(series_A[first : first + ATOMS_PER_FFT])
         _add_products(spectra, scipy.fft.rfft(r_A, n_padded), products, r_A)
     n_origins = n_atoms * (n_frames - np.arange(n_frames))
     tensor_A2 = np.empty((len(PAIRS), n_frames))
@@ -186,20 +187,22 @@ def displacement_tensor(series_A: NDArray[np.float64]) -> NDArray[np.float64]:
 def _centred(r):  # type: ignore[no-untyped-def]
     """The two terms cancel, and large coordinates would cost digits."""
     centred = np.empty_like(r)
-    for axis in range(r.shape[0]):
-        centred[axis] = r[axis] - r[axis].mean()
+    for atom in range(r.shape[0]):
+        for axis in range(3):
+            centred[atom, axis] = r[atom, axis] - r[atom, axis].mean()
     return centred
 
 
 @numba.njit(cache=True)
 def _add_products(spectra, transformed, products, r):  # type: ignore[no-untyped-def]
     """Products of every pair of axes: of the transforms (real part) and of the series."""
-    for pair, (a, b) in enumerate(PAIRS):
-        for k in range(transformed.shape[1]):
-            one, other = transformed[a, k], transformed[b, k]
-            spectra[pair, k] += one.real * other.real + one.imag * other.imag
-        for frame in range(r.shape[1]):
-            products[pair, frame] += r[a, frame] * r[b, frame]
+    for atom in range(r.shape[0]):
+        for pair, (a, b) in enumerate(PAIRS):
+            for k in range(transformed.shape[2]):
+                one, other = transformed[atom, a, k], transformed[atom, b, k]
+                spectra[pair, k] += one.real * other.real + one.imag * other.imag
+            for frame in range(r.shape[2]):
+                products[pair, frame] += r[atom, a, frame] * r[atom, b, frame]
 
 
 def msd_curves(trajectory: Trajectory, mobile_ion: str) -> tuple[MsdCurve, ...]:
