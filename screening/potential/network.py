@@ -155,11 +155,11 @@ class _Radial:
     def __call__(self, lengths_A: Tensor) -> Tensor:
         """Shape (n, n_radial), of lengths of shape (n,) that are all below the cutoff."""
         p = _CUTOFF_EXPONENT
-        lengths_A = lengths_A.to(self.frequencies.dtype)
-        x = (lengths_A / self.cutoff_A)[:, None]
+        x = lengths_A / self.cutoff_A
         envelope = 1 - x**p * ((p + 1) * (p + 2) / 2 - p * (p + 2) * x + p * (p + 1) / 2 * x * x)
-        scale = math.sqrt(2 / self.cutoff_A) * envelope / lengths_A[:, None]
-        return scale * torch.sin(self.frequencies * x)
+        scale = math.sqrt(2 / self.cutoff_A) * envelope / lengths_A
+        dtype = self.frequencies.dtype
+        return scale.to(dtype)[:, None] * torch.sin(torch.outer(x.to(dtype), self.frequencies))
 
 
 class Network:
