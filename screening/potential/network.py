@@ -70,7 +70,7 @@ class _Gate:
     norms: tuple[tuple[Tensor, Tensor], ...]
 
 
-class _GatedSum(torch.autograd.Function):
+class _GatedSum(torch.autograd.Function):  # type: ignore[misc]  # torch is not typed here
     """A gate of messages whose first layer is a sum over rows of tables.
 
     `forward(gate, own, indices, *tables)` gives shape (n, 64):

@@ -8,12 +8,14 @@ none waits for the slowest; what each computes is what it computes alone, to rou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from greenlet import getcurrent, greenlet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from screening.errors import EngineFailure
     from screening.potential.evaluation import Evaluation, Potential
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Ended(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Ended(Generic[T]):
     """How a program of a batch ended.
 
     Args:
-        index: its place among the programs.
+        index: its place among the programs that were started.
         value: what it returned, unless it failed.
         error: the exception that it ended in, if any.
     """
@@ -36,13 +39,27 @@ class Ended(NamedTuple, Generic[T]):
     error: Exception | None
 
 
-class _Question(NamedTuple):
+@dataclass(frozen=True)
+class _Question:
+    """What a program waits for."""
+
     potential: Potential
     crystal: Crystal
 
 
-class _Member(greenlet):  # type: ignore[misc]  # greenlet's base class is not typed
-    """A program of a batch."""
+class _Member(greenlet):  # type: ignore[misc]  # greenlet is not typed
+    """A program of a batch.
+
+    Args:
+        program: what it runs.
+        index: its place among the programs that were started.
+    """
+
+    def __init__(self, program: Callable[[], Any], index: int) -> None:
+        super().__init__(program)
+        self.index = index
+        self.busy_s = 0.0  # its own time, and its atoms' share of that of evaluations
+        self.resumed_at = 0.0
 
 
 def ask(potential: Potential, crystal: Crystal) -> Evaluation | EngineFailure:
@@ -54,54 +71,76 @@ def ask(potential: Potential, crystal: Crystal) -> Evaluation | EngineFailure:
     return potential.evaluate([crystal])[0]
 
 
+def busy_s() -> float:
+    """A clock for what a program takes: inside a batch, it stands still while others run."""
+    member = getcurrent()
+    if isinstance(member, _Member):
+        return member.busy_s + time.perf_counter() - member.resumed_at
+    return time.perf_counter()
+
+
 def run_together(
-    programs: Iterable[Callable[[], T]],
+    take: Callable[[], Callable[[], T] | None],
     n_atoms: int,
     on_switch: Callable[[int], None] = lambda index: None,
 ) -> Iterator[Ended[T]]:
     """Run programs that ask `PotentialCalculator`s, and yield each as it ends.
 
     Args:
-        programs: started in this order; taken from the iterable only when there is room.
-        n_atoms: the next one is started while the structures of those that run hold fewer.
+        take: gives the next program, or None where there is none now; asked again after every
+            evaluation, until none runs any more.
+        n_atoms: the next program is taken while the structures of those that run hold fewer.
         on_switch: told the index of a program whenever it is about to go on.
     """
-    source = enumerate(programs)
     waiting: dict[_Member, _Question] = {}
-    index_of: dict[_Member, int] = {}
+    n_taken = 0
 
-    def go_on(member: _Member, answer: Evaluation | EngineFailure | None) -> Ended[T] | None:
+    def go_on(member: _Member, *answer: Evaluation | EngineFailure) -> Iterator[Ended[T]]:
         """Let a program run to its next question, or to its end."""
-        on_switch(index_of[member])
+        on_switch(member.index)
+        member.resumed_at = time.perf_counter()
         try:
-            result = member.switch() if answer is None else member.switch(answer)
+            result = member.switch(*answer)
         except Exception as error:
-            return Ended(index_of.pop(member), None, error)
+            yield Ended(member.index, None, error)
+            return
+        member.busy_s += time.perf_counter() - member.resumed_at
         if member.dead:
-            return Ended(index_of.pop(member), result, None)
-        waiting[member] = result
-        return None
+            yield Ended(member.index, result, None)
+        else:
+            waiting[member] = result
 
     while True:
         while sum(len(asked.crystal.numbers) for asked in waiting.values()) < n_atoms:
-            following = next(source, None)
-            if following is None:
+            program = take()
+            if program is None:
                 break
-            member = _Member(following[1])
-            index_of[member] = following[0]
-            if ended := go_on(member, None):
-                yield ended
+            yield from go_on(_Member(program, n_taken))
+            n_taken += 1
         if not waiting:
             return
-        members, questions = list(waiting), list(waiting.values())
+        answered = _answers(waiting)
         waiting.clear()
-        for potential in dict.fromkeys(asked.potential for asked in questions):
-            asking = [
-                (member, asked.crystal)
-                for member, asked in zip(members, questions, strict=True)
-                if asked.potential is potential
-            ]
-            answers = potential.evaluate([crystal for _, crystal in asking])
-            for (member, _), answer in zip(asking, answers, strict=True):
-                if ended := go_on(member, answer):
-                    yield ended
+        for member, answer in answered:
+            yield from go_on(member, answer)
+
+
+def _answers(
+    waiting: Mapping[_Member, _Question],
+) -> list[tuple[_Member, Evaluation | EngineFailure]]:
+    """Evaluate what all programs ask, one batch for each potential."""
+    answered = []
+    for potential in dict.fromkeys(asked.potential for asked in waiting.values()):
+        asking = {
+            member: asked.crystal
+            for member, asked in waiting.items()
+            if asked.potential is potential
+        }
+        start = time.perf_counter()
+        answers = potential.evaluate(list(asking.values()))
+        took_s = time.perf_counter() - start
+        n_all = sum(len(crystal.numbers) for crystal in asking.values())
+        for member, answer in zip(asking, answers, strict=True):
+            member.busy_s += took_s * len(asking[member].numbers) / n_all
+            answered.append((member, answer))
+    return answered
