@@ -246,6 +246,7 @@ class Network:
         atoms = self._atoms.index_select(0, graph.species)
         bonds = radial[:n_short] @ self._bonds
         angles, angle_weights = self._start_angles(vectors_A[:n_short], lengths_A[:n_short], graph)
+        n_angles = len(graph.angle_bonds)  # none in LiI, or in molecules of two atoms
         for n in range(N_UPDATES):
             gate = self._atom_gates[n]
             of_centre, of_bond, of_neighbour = gate.blocks
@@ -259,13 +260,13 @@ class Network:
             messages = (messages.view(2, *weights.shape) * weights).view(-1, N_FEATURES)
             received = torch.zeros_like(atoms).index_add(0, graph.centres, messages)
             atoms = torch.addmm(atoms, received, self._atom_out[n])
-            if n < N_UPDATES - 1:
+            if n_angles and n < N_UPDATES - 1:
                 messages = _of_angles(self._bond_gates[n], atoms, bonds, angles, graph)
                 received = torch.zeros_like(bonds).index_add(
                     0, graph.angle_bonds, messages * angle_weights
                 )
                 bonds = torch.addmm(bonds, received, self._bond_out[n])
-            if n < N_UPDATES - 2:
+            if n_angles and n < N_UPDATES - 2:
                 angles = angles + _of_angles(self._angle_gates[n], atoms, bonds, angles, graph)
         return self._read_out(atoms, graph)
 
