@@ -93,36 +93,45 @@ def run_together(
         on_switch: told the index of a program whenever it is about to go on.
     """
     waiting: dict[_Member, _Question] = {}
+    running: dict[_Member, None] = {}
     n_taken = 0
 
     def go_on(member: _Member, *answer: Evaluation | EngineFailure) -> Iterator[Ended[T]]:
         """Let a program run to its next question, or to its end."""
         on_switch(member.index)
+        running[member] = None
         member.resumed_at = time.perf_counter()
+        result: Any = None
+        error: Exception | None = None
         try:
             result = member.switch(*answer)
-        except Exception as error:
-            yield Ended(member.index, None, error)
-            return
+        except Exception as raised:
+            error = raised
         member.busy_s += time.perf_counter() - member.resumed_at
         if member.dead:
-            yield Ended(member.index, result, None)
+            del running[member]
+            yield Ended(member.index, result, error)
         else:
             waiting[member] = result
 
-    while True:
-        while sum(len(asked.crystal.numbers) for asked in waiting.values()) < n_atoms:
-            program = take()
-            if program is None:
-                break
-            yield from go_on(_Member(program, n_taken))
-            n_taken += 1
-        if not waiting:
-            return
-        answered = _answers(waiting)
-        waiting.clear()
-        for member, answer in answered:
-            yield from go_on(member, answer)
+    try:
+        while True:
+            while sum(len(asked.crystal.numbers) for asked in waiting.values()) < n_atoms:
+                program = take()
+                if program is None:
+                    break
+                yield from go_on(_Member(program, n_taken))
+                n_taken += 1
+            if not waiting:
+                return
+            answered = _answers(waiting)
+            waiting.clear()
+            for member, answer in answered:
+                yield from go_on(member, answer)
+    finally:  # nobody wants the rest, or something worse than an exception came through
+        for member in running:
+            if not member.dead:
+                member.throw()  # runs its `finally` clauses; left alone, it would never be freed
 
 
 def _answers(
