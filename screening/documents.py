@@ -45,12 +45,15 @@ class Rejection(Document):
     threshold: float
 
 
+UNCORRECTED = "none"  # of a convention with nothing in its energies but the functional
+
+
 class EnergyConvention(Document):
     """What makes two energies comparable; energies of two conventions never share a hull."""
 
     code: str = Field(description="program or potential, e.g. chgnet")
     functional: str
-    corrections: str = Field(description="e.g. MP2020 (already inside the potential)")
+    corrections: str = Field(description="e.g. MP2020 (already inside the potential), none")
     potential: str
     weights_sha256: str | None = None
 

@@ -20,8 +20,11 @@ class EngineSettings(Settings):
     name: Literal["chgnet"] = Field(
         default="chgnet", description="chgnet: the embedded potential, no licence needed"
     )
-    model: Literal["0.3.0"] = Field(
-        default="0.3.0", description="weights, as named by the chgnet package that ships them"
+    model: Literal["0.3.0", "r2scan"] = Field(
+        default="0.3.0",
+        description="weights, as named by the chgnet package that ships them. 0.3.0: PBE and PBE+U "
+        "energies with MP2020 corrections; r2scan: r2SCAN energies without any, not for Yb. Each "
+        "has its own reference phases",
     )
 
 

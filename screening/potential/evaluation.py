@@ -27,8 +27,8 @@ SHORTEST_BOND_A = 0.5
 
 # MPtrj, which CHGNet was fitted to, holds 89 of the first 94 elements.
 _NOT_IN_TRAINING = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
-# Messages evaluated at once: on a CPU few enough for its caches, elsewhere for its memory.
-_MESSAGES_AT_ONCE = {"cpu": 6_000, "cuda": 1_000_000}
+# Bonds evaluated at once: on a CPU few enough for its caches, on a GPU for its memory.
+_BONDS_AT_ONCE = {"cpu": 2_400, "cuda": 500_000}
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,18 @@ class Potential:
         """
         answers: dict[int, Evaluation | EngineFailure] = {}
         batch: list[tuple[int, Bonds]] = []
-        n_messages = 0
+        n_bonds = 0
         for n, crystal in enumerate(crystals):
             try:
                 bonds = self._checked_bonds(crystal)
             except EngineFailure as failure:
                 answers[n] = failure
                 continue
-            if batch and n_messages + len(bonds.first) > _MESSAGES_AT_ONCE[self.device.type]:
+            if batch and n_bonds + len(bonds.first) > _BONDS_AT_ONCE[self.device.type]:
                 answers |= self._evaluate_batch(crystals, batch)
-                batch, n_messages = [], 0
+                batch, n_bonds = [], 0
             batch.append((n, bonds))
-            n_messages += len(bonds.first)
+            n_bonds += len(bonds.first)
         if batch:
             answers |= self._evaluate_batch(crystals, batch)
         return [answers[n] for n in range(len(crystals))]

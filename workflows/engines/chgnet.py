@@ -13,10 +13,12 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from screening.documents import EnergyConvention, Relaxation
+from screening.documents import UNCORRECTED, EnergyConvention, Relaxation
 from screening.errors import NotConverged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pymatgen.core.structure import Structure
 
     from screening.potential.calculator import PotentialCalculator
@@ -24,13 +26,45 @@ if TYPE_CHECKING:
     from workflows.config import RelaxSettings
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """What weights were fitted to.
+
+    Args:
+        functional: of the energies.
+        corrections: in them.
+        unknown: elements among the first 94 that nothing fitted to held.
+    """
+
+    functional: str
+    corrections: str
+    unknown: frozenset[str]
+
+
+_NOT_IN_MPTRJ = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
+_FITTED = {
+    "0.3.0": _Fitted("PBE/PBE+U", "MP2020, inside the potential", _NOT_IN_MPTRJ),
+    # MP-r2SCAN: Huang et al., npj Comput. Mater. (2025), "Cross-functional transferability"
+    "r2scan": _Fitted("r2SCAN", UNCORRECTED, _NOT_IN_MPTRJ | {"Yb"}),
+}
+_N_ELEMENTS = 94
+
+
+def unknown_elements(model: str, symbols: Iterable[str]) -> list[str]:
+    """Those that the weights say nothing of, known without loading them."""
+    from pymatgen.core.periodic_table import Element
+
+    unknown = _FITTED[model].unknown
+    return [s for s in symbols if s in unknown or Element(s).Z > _N_ELEMENTS]
+
+
 @lru_cache
 def convention(model: str) -> EnergyConvention:
     """Identity of the potential; reads the weights file but does not load it."""
     return EnergyConvention(
         code="chgnet",
-        functional="PBE/PBE+U",
-        corrections="MP2020, inside the potential",
+        functional=_FITTED[model].functional,
+        corrections=_FITTED[model].corrections,
         potential=f"chgnet {model}",
         weights_sha256=hashlib.sha256(weights_file(model).read_bytes()).hexdigest(),
     )
@@ -42,7 +76,12 @@ def weights_file(model: str) -> Path:
     if spec is None or spec.origin is None:
         raise FileNotFoundError("chgnet is not installed; pip install -c constraints.txt -e .")
     folder = Path(spec.origin).parent / "pretrained" / model
-    return next(iter(sorted(folder.glob("*.tar"))))
+    found = sorted(folder.glob("*.tar"))
+    if not found:
+        raise FileNotFoundError(
+            f"the installed chgnet ships no weights {model}; pip install -c constraints.txt -e ."
+        )
+    return found[0]
 
 
 @dataclass(frozen=True)
