@@ -57,6 +57,11 @@ class EnergyConvention(Document):
     potential: str
     weights_sha256: str | None = None
 
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the energies hold anything besides what the functional gives."""
+        return self.corrections != UNCORRECTED
+
     def differences_from(self, other: EnergyConvention) -> str:
         """Each field that differs, with both values; empty if none does."""
         return "; ".join(

@@ -27,6 +27,11 @@ class EngineSettings(Settings):
         "has its own reference phases",
     )
 
+    @property
+    def references(self) -> str:
+        """The shipped snapshot whose energies are of these weights."""
+        return f"{self.name}-{self.model}"
+
 
 class RelaxSettings(Settings):
     """Relaxation of cell and positions."""
@@ -47,7 +52,8 @@ class StabilitySettings(Settings):
     references: str = Field(
         default="chgnet-0.3.0",
         description="snapshot of reference phases: a shipped name, a file, or a folder of files "
-        "(one a chemical system); relative to this file",
+        "(one a chemical system); relative to this file. Where it is left out, the shipped one of "
+        "engine.model",
     )
     references_sha256: str | None = Field(
         default=None,
@@ -58,7 +64,8 @@ class StabilitySettings(Settings):
     raw_halide_energies: bool = Field(
         default=False,
         description="take the anion corrections of halogens out of all energies, as in studies "
-        "with uncorrected DFT; for comparison with them, not for prediction",
+        "with uncorrected DFT; for comparison with them, not for prediction. engine.model r2scan "
+        "holds none",
     )
     electrodes: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(),
@@ -247,6 +254,14 @@ class CampaignConfig(Settings):
         default=(), description="windows from the literature, to print beside the computed ones"
     )
     store: StoreSettings = StoreSettings()
+
+    @model_validator(mode="after")
+    def _references_are_those_of_the_engine(self) -> Self:
+        """Where the file names none."""
+        if "references" not in self.stability.model_fields_set:
+            stability = self.stability.model_copy(update={"references": self.engine.references})
+            self.__dict__["stability"] = stability  # frozen, and not yet in anybody's hands
+        return self
 
     @model_validator(mode="after")
     def _asks_for_nothing_that_is_left_out(self) -> Self:

@@ -96,11 +96,12 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
 
     Raises:
         ConfigError: with the line, if there is no such snapshot, it cannot be read, it is not the
-            one that the campaign is pinned to, it is not of the campaign's engine, or it lacks an
-            electrode.
+            one that the campaign is pinned to, it is not of the campaign's engine, it lacks an
+            electrode, or raw halide energies are asked for where there are no corrections.
     """
     from screening.errors import ScreeningError
     from screening.prototypes.electrodes import electrode_names
+    from screening.stability.corrections import require_raw_halides
     from screening.stability.reactants import phases_called
     from screening.stability.references import ReferencePhases
     from screening.stability.snapshots import shipped_snapshots
@@ -110,6 +111,14 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
         source, _ = read_yaml(config_path)
         return ConfigError(config_path, [source.at(("stability", *key)).problem(reason)])
 
+    convention = engine_convention(config.engine)
+    if config.stability.raw_halide_energies:
+        try:
+            require_raw_halides(convention)
+        except InvalidInput as error:
+            raise refuse(
+                str(error).removeprefix("raw_halide_energies: "), "raw_halide_energies"
+            ) from error
     name, pin = config.stability.references, config.stability.references_sha256
     if name not in shipped_snapshots():
         path = (config_path.parent / Path(name).expanduser()).resolve()
@@ -121,7 +130,7 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
                 "references",
             )
         name = str(path)
-    elif pin is None and not config.stability.electrodes:
+    elif name == config.engine.references and pin is None and not config.stability.electrodes:
         return config
     try:
         references = ReferencePhases.load(name)
@@ -134,13 +143,15 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
             "pinned, or pin this one: a run then computes stability again and shows what changes",
             "references_sha256",
         )
-    convention = engine_convention(config.engine)
     if references.convention != convention:
+        theirs = references.convention
         raise refuse(
-            f"{config.stability.references} holds energies of {references.convention.potential}, "
-            f"the campaign's engine is {convention.potential}; their energies cannot be compared: "
-            "leave the key out for the shipped snapshot, or make one with `halideflow references "
-            "build`",
+            f"{config.stability.references} holds energies of {theirs.potential} "
+            f"({theirs.functional}; corrections: {theirs.corrections}), the campaign's engine is "
+            f"{convention.potential} ({convention.functional}; corrections: "
+            f"{convention.corrections}); their energies cannot be compared: leave the key out for "
+            f"the shipped snapshot {config.engine.references}, or make one with `halideflow "
+            f"references build {config_path} --out FILE`",
             "references",
         )
     for i, electrode in enumerate(config.stability.electrodes):

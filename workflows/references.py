@@ -23,7 +23,7 @@ from screening.stability.references import (
     ReferencePhases,
     RelaxationProtocol,
 )
-from workflows.engines import engine_convention
+from workflows.engines import engine_convention, unknown_elements
 from workflows.reference_relaxations import Compound, Journal, Relaxed, relax_all
 
 if TYPE_CHECKING:
@@ -39,12 +39,21 @@ JOURNAL_SUFFIX = ".journal"
 
 @dataclass(frozen=True)
 class Built:
-    """A snapshot and how it came about."""
+    """A snapshot and how it came about.
+
+    Args:
+        references: the snapshot.
+        n_relaxed: structures.
+        n_reused: phases that were there.
+        failures: name of a structure -> why its relaxation gave nothing.
+        left_out: name of a phase -> why the engine cannot be asked about it.
+    """
 
     references: ReferencePhases
     n_relaxed: int
     n_reused: int
     failures: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(
@@ -71,8 +80,14 @@ def build(
         MixedConventions: `out` is of another engine, or was relaxed differently.
         EngineFailure: nothing at all could be relaxed, or a process died.
     """
-    compounds = list(compounds)
     convention = engine_convention(settings)
+    compounds = list(compounds)
+    left_out = {
+        compound.name: f"{convention.potential} was never fitted to {', '.join(unknown)}"
+        for compound in compounds
+        if (unknown := unknown_elements(settings, sorted(compound.elements)))
+    }
+    compounds = [compound for compound in compounds if compound.name not in left_out]
     before = _previous(out, convention)
     kept = {p.start_sha256: p for p in before.phases if p.start_sha256} if before else {}
     reused = {c.name: kept[c.sha256] for c in compounds if c.sha256 in kept}
@@ -89,26 +104,35 @@ def build(
         advance(start.name, n_done, len(wanted))
     failures = {s.name: done[s.sha256].failure for s in wanted if done[s.sha256].failure}
     phases = [
-        _renamed(reused[c.name], c) if c.name in reused else phase_of(c, done) for c in compounds
+        _renamed(reused[c.name], c, convention)
+        if c.name in reused
+        else phase_of(c, done, convention)
+        for c in compounds
     ]
     found = [phase for phase in phases if phase is not None]
     if not found:
         raise EngineFailure(
             f"none of {len(compounds)} phases could be relaxed; the first: "
-            f"{next(iter(failures.items()), 'there is none of these elements')}"
+            f"{next(iter((failures | left_out).items()), 'there is none of these elements')}"
         )
-    references = _snapshot(found, before, compounds, convention)
+    source = f"structures that come with Halideflow, relaxed with {convention.potential}"
+    for reason in dict.fromkeys(left_out.values()):
+        source += f"; without {sum(its == reason for its in left_out.values())} phases: {reason}"
+    references = _snapshot(found, before, compounds, convention, source)
     write_snapshot(out, references)
     journal.forget({start.sha256 for start in wanted})
-    return Built(references, len(waiting), len(reused), failures)
+    return Built(references, len(waiting), len(reused), failures, left_out)
 
 
-def phase_of(compound: Compound, done: Mapping[str, Relaxed]) -> ReferencePhase | None:
+def phase_of(
+    compound: Compound, done: Mapping[str, Relaxed], convention: EnergyConvention
+) -> ReferencePhase | None:
     """The lowest of a compound's relaxed structures; None where none could be relaxed.
 
     Args:
         compound: whose phase it is.
         done: hash of a start -> where its relaxation ended.
+        convention: of the energies.
     """
     ended = [(done[start.sha256], start) for start in compound.starts]
     usable = [(relaxed, start) for relaxed, start in ended if relaxed.structure is not None]
@@ -131,19 +155,21 @@ def phase_of(compound: Compound, done: Mapping[str, Relaxed]) -> ReferencePhase 
         structure=lowest.structure,
         energy_eV_per_atom=round(lowest.energy_eV_per_atom, ENERGY_DECIMALS),
         source=source,
-        caveats=compound_caveats(lowest.structure.composition),
+        caveats=compound_caveats(lowest.structure.composition, corrected=convention.is_corrected),
         start_sha256=compound.sha256,
     )
 
 
-def _renamed(phase: ReferencePhase, compound: Compound) -> ReferencePhase:
+def _renamed(
+    phase: ReferencePhase, compound: Compound, convention: EnergyConvention
+) -> ReferencePhase:
     """A phase kept from before, with the name and source that its structure has now."""
     source = compound.starts[0].source if len(compound.starts) == 1 else phase.source
     return phase.model_copy(
         update={
             "name": compound.name,
             "source": source,
-            "caveats": compound_caveats(phase.composition),
+            "caveats": compound_caveats(phase.composition, corrected=convention.is_corrected),
         }
     )
 
@@ -172,6 +198,7 @@ def _snapshot(
     before: ReferencePhases | None,
     compounds: Iterable[Compound],
     convention: EnergyConvention,
+    source: str,
 ) -> ReferencePhases:
     """The new phases, those of before that have other elements, and those that people added."""
     covered = frozenset[str]().union(*(compound.elements for compound in compounds))
@@ -186,9 +213,9 @@ def _snapshot(
     snapshot = ReferencePhases(
         convention=convention,
         relaxation=PROTOCOL,
-        source=f"structures that come with Halideflow, relaxed with {convention.potential}",
+        source=source,
         date=datetime.now(UTC).date().isoformat(),
-        element_caveats=element_caveats(symbols),
+        element_caveats=element_caveats(symbols, corrected=convention.is_corrected),
         phases=everything,
     )
     # parsed from its own text: what is returned is what a reader of the file will see

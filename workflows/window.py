@@ -151,8 +151,9 @@ def require_convention_of(
         raise MixedConventions(
             f"{snapshot}: its energies are of {_described(theirs)}; the structure would be relaxed "
             f"with {_described(ours)}, and the two cannot be compared. Needed: a snapshot of this "
-            "engine, such as the shipped one (leave out --references) or one that `halideflow "
-            "references build` makes"
+            f"engine, such as the shipped {engine.references} (leave out --references) or one that "
+            f"`halideflow references build --model {engine.model}` makes; or --model with the "
+            "weights of the snapshot"
         )
 
 

@@ -10,7 +10,11 @@ from pymatgen.core.composition import Composition
 
 from screening.documents import EnergyConvention
 from screening.errors import EnergyNotFinite, InvalidInput, MixedConventions, UnusableStructure
-from screening.stability.corrections import require_corrections, without_halide_corrections
+from screening.stability.corrections import (
+    require_corrections,
+    require_raw_halides,
+    without_halide_corrections,
+)
 from screening.stability.documents import Limit, Stability, Window
 from screening.stability.guards import check_guards
 from screening.stability.hull import Hull, hull_of
@@ -62,7 +66,8 @@ def assess_stability(
         MissingReference: an element of the candidate has no elemental phase.
         MissingCorrection: a halide among the references lacks its correction.
         EnergyNotFinite: an energy that is NaN or infinite.
-        InvalidInput: a mobile ion that is not a monovalent alkali metal.
+        InvalidInput: a mobile ion that is not a monovalent alkali metal, or raw halide energies
+            of a convention that holds no corrections.
         UnusableStructure: a candidate without the mobile ion, or of nothing else.
     """
     _require_same_convention(convention, references.convention)
@@ -71,6 +76,7 @@ def assess_stability(
     system = references.system(elements)
     require_corrections(system)
     if raw_halide_energies:
+        require_raw_halides(references.convention)
         energy_eV_per_atom = without_halide_corrections(composition, energy_eV_per_atom)
         if polymorph_energy_eV_per_atom is not None:
             polymorph_energy_eV_per_atom = without_halide_corrections(

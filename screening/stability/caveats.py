@@ -1,7 +1,8 @@
-"""What is known to be wrong with energies that hold MP2020 corrections, by element and compound.
+"""What is known to be wrong with energies, by element and compound.
 
-It is true of the Materials Project's entries and of potentials trained on them; snapshots carry it
-to every candidate that it concerns.
+It is true of the Materials Project's entries with MP2020 corrections and of potentials trained on
+them; of energies without corrections nothing is said here of compounds. Snapshots carry it to every
+candidate that it concerns.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _ELEMENTS = {
     "Eu": _HIDDEN_VALENCE.format("Eu", ""),
     "Yb": _HIDDEN_VALENCE.format("Yb", ""),
 }
+_UNCORRECTED_ELEMENTS = {symbol: _HIDDEN_VALENCE.format(symbol, "") for symbol in ("Sm", "Yb")}
 _PERCHLORATE = (
     "chlorine in {0} is treated as if it were bound as well as its oxygen: its formation energy is "
     "2.1 eV per formula unit too negative against experiment"
@@ -36,12 +38,13 @@ _COMPOUNDS = {
 }
 
 
-def element_caveats(elements: Iterable[str]) -> dict[str, str]:
+def element_caveats(elements: Iterable[str], *, corrected: bool = True) -> dict[str, str]:
     """Symbol -> what is wrong with its compounds, for those of which something is."""
-    return {symbol: _ELEMENTS[symbol] for symbol in sorted(elements) if symbol in _ELEMENTS}
+    known = _ELEMENTS if corrected else _UNCORRECTED_ELEMENTS
+    return {symbol: known[symbol] for symbol in sorted(elements) if symbol in known}
 
 
-def compound_caveats(composition: Composition) -> tuple[str, ...]:
+def compound_caveats(composition: Composition, *, corrected: bool = True) -> tuple[str, ...]:
     """What is wrong with a compound; nothing for most."""
     formula = composition.reduced_formula
-    return (_COMPOUNDS[formula],) if formula in _COMPOUNDS else ()
+    return (_COMPOUNDS[formula],) if corrected and formula in _COMPOUNDS else ()

@@ -20,7 +20,8 @@ from functools import cache
 from pymatgen.core.composition import Composition
 from pymatgen.core.periodic_table import Element
 
-from screening.errors import MissingCorrection
+from screening.documents import EnergyConvention
+from screening.errors import InvalidInput, MissingCorrection
 from screening.stability.references import ReferencePhase, ReferencePhases
 
 MP2020 = "MP2020"  # of a convention whose entries hold the corrections one by one
@@ -109,6 +110,19 @@ def require_corrections(references: ReferencePhases) -> None:
             f"halides without their MP2020 correction: {listed}{more}. A hull of corrected and "
             "uncorrected halides gives wrong windows; fetch or build these phases again, or "
             "remove them"
+        )
+
+
+def require_raw_halides(convention: EnergyConvention) -> None:
+    """Refuse to take corrections out of energies that hold none.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    if not convention.is_corrected:
+        raise InvalidInput(
+            f"raw_halide_energies: energies of {convention.potential} ({convention.functional}) "
+            "hold no corrections that could be taken out; they are raw already: leave it out"
         )
 
 

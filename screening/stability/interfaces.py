@@ -34,7 +34,11 @@ from screening.errors import (
     MixedConventions,
     UnusableStructure,
 )
-from screening.stability.corrections import require_corrections, without_halide_corrections
+from screening.stability.corrections import (
+    require_corrections,
+    require_raw_halides,
+    without_halide_corrections,
+)
 from screening.stability.documents import Interface, InterfaceReaction
 from screening.stability.mixing import Phases
 from screening.stability.overview import missing_phases
@@ -151,10 +155,13 @@ def interface(
         MissingReference: an element without an elemental phase.
         MissingCorrection: a halide among the references lacks its correction.
         EnergyNotFinite: an energy that is NaN or infinite.
-        InvalidInput: a potential below that of the metal, which would be plated without end.
+        InvalidInput: a potential below that of the metal, which would be plated without end; raw
+            halide energies of a convention that holds no corrections.
         UnusableStructure: a candidate of nothing but A.
     """
     _require_usable(candidate, partner, references, mobile_ion, potential_V)
+    if raw_halide_energies:
+        require_raw_halides(references.convention)
     reservoir = set() if potential_V is None else {mobile_ion}
     system = references.system(
         _symbols(candidate.composition) | _symbols(partner.composition) | reservoir

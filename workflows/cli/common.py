@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from screening.errors import NotFinished, ScreeningError
+from screening.errors import InvalidInput, NotFinished, ScreeningError
+
+if TYPE_CHECKING:
+    from workflows.config import EngineSettings
 
 _UNREADABLE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
@@ -48,6 +51,14 @@ CampaignOrResults = Annotated[
 OptionalCampaignFile = Annotated[
     Path | None,
     typer.Argument(metavar="CAMPAIGN", help="The campaign's config file.", show_default=False),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WEIGHTS",
+        help="Weights of the embedded engine: 0.3.0 (default) or r2scan.",
+        show_default=False,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -98,6 +109,22 @@ def interruptions() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def engine_settings(model: str | None) -> EngineSettings:
+    """The embedded engine with these weights, or with the default.
+
+    Raises:
+        InvalidInput: there are no such weights.
+    """
+    from typing import get_args
+
+    from workflows.config import EngineSettings
+
+    known = get_args(EngineSettings.model_fields["model"].annotation)
+    if model is not None and model not in known:
+        raise InvalidInput(f"--model {model}: no such weights; needed: one of {', '.join(known)}")
+    return EngineSettings() if model is None else EngineSettings(model=model)
 
 
 def print_json(document: Any) -> None:

@@ -13,13 +13,14 @@ from screening.errors import InvalidInput
 from workflows.cli.common import CampaignFile, ExitCode, Json, interruptions, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pymatgen.core.structure import Structure
 
     from screening.candidate_settings import CandidateSettings
     from screening.documents import CandidateInfo
     from screening.survey import Survey
+    from workflows.config import EngineSettings
 
 MAX_MADE = 5_000_000  # orderings, where nothing is written to a folder
 MAX_WRITTEN = 1_000_000_000
@@ -99,6 +100,7 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
     n_candidates = _n_kept(survey)
     temperatures_K = config.dynamics.temperatures_K if config.dynamics else ()
     problems = survey.problems()
+    beyond = _beyond_engine(survey, config.engine)
     folder = results_folder(campaign, config)
     if as_json:
         print_json(
@@ -106,6 +108,7 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
                 "campaign": config.name,
                 "results_dir": str(folder),
                 **_of_campaign(survey),
+                "beyond_engine": beyond,
                 "n_relaxations_at_most": n_candidates,
                 "n_dynamics_at_most": n_candidates * len(temperatures_K),
             }
@@ -113,6 +116,12 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
     else:
         _print_survey(survey)
         _print_notes(survey)
+        for symbol, formulas in beyond.items():
+            typer.echo(
+                f"note: {config.engine.name} {config.engine.model} was never fitted to {symbol}: "
+                f"{_listed(formulas)} will fail; leave it out, or choose another engine.model",
+                err=True,
+            )
         for problem in problems:
             typer.echo(problem, err=True)
         if n_candidates and not problems:
@@ -131,6 +140,24 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
+def _beyond_engine(survey: Survey, engine: EngineSettings) -> dict[str, list[str]]:
+    """Element that the engine says nothing of -> the compositions that hold it."""
+    from pymatgen.core.composition import Composition
+
+    from workflows.engines import unknown_elements
+
+    found: dict[str, list[str]] = {}
+    for formula in dict.fromkeys(entry.counted.formula for entry in survey.cells):
+        symbols = Composition(formula).get_el_amt_dict()
+        for symbol in unknown_elements(engine, symbols):
+            found.setdefault(symbol, []).append(formula)
+    return found
+
+
+def _listed(formulas: Sequence[str]) -> str:
+    return ", ".join(formulas) if len(formulas) < 4 else f"{len(formulas)} compositions"
+
+
 def _print_notes(survey: Survey) -> None:
     """What the makers of hosts want known, with the compositions it is about."""
     about: dict[str, dict[str, None]] = {}
@@ -138,8 +165,7 @@ def _print_notes(survey: Survey) -> None:
         for note in entry.cell.host.notes:
             about.setdefault(note, {})[entry.counted.formula] = None
     for note, formulas in about.items():
-        names = ", ".join(formulas) if len(formulas) < 4 else f"{len(formulas)} compositions"
-        where = f" on {names}" if len(survey.cells) > 1 else ""
+        where = f" on {_listed([*formulas])}" if len(survey.cells) > 1 else ""
         typer.echo(f"note{where}: {note}", err=True)
 
 

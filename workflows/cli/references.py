@@ -17,13 +17,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from screening.errors import InvalidInput
 from workflows.cli import references_check, references_fetch
 from workflows.cli.common import (
     EXIT_CODES,
     Commands,
     ExitCode,
     Json,
+    Model,
     OptionalCampaignFile,
+    engine_settings,
     print_json,
 )
 from workflows.cli.run import n_cores
@@ -128,6 +131,7 @@ def build(
             show_default=False,
         ),
     ] = None,
+    model: Model = None,
     out: Out = Path("references.json"),
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that relax at a time.")
@@ -136,18 +140,22 @@ def build(
 ) -> None:
     """Relax the reference structures that come with the package, with CAMPAIGN's engine.
 
-    Phases that FILE holds already are taken over if their starting structure is the same. Stop it
-    at any time: the same command goes on. A phase that fails is listed and stops nothing.
+    Without CAMPAIGN --model names the weights. Phases that FILE holds already are taken over if
+    their starting structure is the same. Stop it at any time: the same command goes on. A phase
+    that fails, or holds an element that the weights do not know, is listed and stops nothing.
     """
     from rich.console import Console
 
-    from workflows.config import EngineSettings
     from workflows.config_file import load_campaign
     from workflows.reference_relaxations import shipped_compounds
     from workflows.references import build as build_snapshot
     from workflows.references import require_folder_of
 
-    settings = load_campaign(campaign).engine if campaign else EngineSettings()
+    settings = load_campaign(campaign).engine if campaign else engine_settings(model)
+    if campaign and model not in (None, settings.model):
+        raise InvalidInput(
+            f"--model {model}: {campaign} names the weights {settings.model}; leave out either"
+        )
     wanted = None if elements is None else _elements(elements)
     require_folder_of(out)
     compounds = shipped_compounds(wanted)
@@ -356,6 +364,7 @@ def _account(built: Built) -> dict[str, Any]:
         "n_relaxed": built.n_relaxed,
         "n_reused": built.n_reused,
         "failures": dict(built.failures),
+        "left_out": dict(built.left_out),
     }
 
 
@@ -366,5 +375,8 @@ def _print_account(console: Console, out: Path, built: Built) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for reason in dict.fromkeys(built.left_out.values()):
+        names = ", ".join(name for name, its in built.left_out.items() if its == reason)
+        console.print(f"  left out: {names}: {reason}", highlight=False, soft_wrap=True)
     for name, reason in built.failures.items():
         console.print(f"  {name} failed: {reason}", highlight=False, markup=False, soft_wrap=True)

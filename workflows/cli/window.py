@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from screening.errors import InvalidInput, ScreeningError
-from workflows.cli.common import ExitCode, Json, print_json
+from workflows.cli.common import ExitCode, Json, Model, engine_settings, print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,10 +41,11 @@ def window(
         typer.Option(
             metavar="SNAPSHOT",
             help="Reference phases: a shipped snapshot's name, a file or a folder. Default: those "
-            "shipped for the embedded engine.",
+            "shipped for the weights.",
             show_default=False,
         ),
     ] = None,
+    model: Model = None,
     raw_halide_energies: Annotated[
         bool,
         typer.Option(
@@ -65,13 +66,17 @@ def window(
     Needs no campaign and leaves no files unless --out asks for one.
     """
     _check_out(out, structures)
+    from screening.stability.corrections import require_raw_halides
     from screening.stability.references import ReferencePhases
-    from workflows.config import EngineSettings, RelaxSettings, StabilitySettings
+    from workflows.config import RelaxSettings
     from workflows.window import read_question, require_convention_of, window_report, write_relaxed
 
-    snapshot = references or StabilitySettings().references
-    phases, engine = ReferencePhases.load(snapshot), EngineSettings()
+    engine = engine_settings(model)
+    snapshot = references or engine.references
+    phases = ReferencePhases.load(snapshot)
     require_convention_of(engine, phases, snapshot)
+    if raw_halide_energies:
+        require_raw_halides(phases.convention)
     questions = [read_question(path, ion, phases) for path in structures]
     reports = []
     failed = False

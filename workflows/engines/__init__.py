@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 from workflows.engines import chgnet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ase.calculators.calculator import Calculator
     from pymatgen.core.structure import Structure
 
     from screening.documents import EnergyConvention, Relaxation
     from workflows.config import EngineSettings, RelaxSettings
+    from workflows.execution.batching import Batching
 
 
 class Engine(Protocol):
@@ -39,6 +42,28 @@ def load_engine(settings: EngineSettings) -> Engine:
     return chgnet.ChgnetEngine(settings.model)
 
 
+def unknown_elements(settings: EngineSettings, symbols: Iterable[str]) -> list[str]:
+    """Those that an engine says nothing of, known without loading it."""
+    return chgnet.unknown_elements(settings.model, symbols)
+
+
 def engine_convention(settings: EngineSettings) -> EnergyConvention:
     """Identity of an engine without loading it."""
     return chgnet.convention(settings.model)
+
+
+def batching(settings: EngineSettings) -> Batching:
+    """Which stages may run side by side in one process, evaluated as one batch; loads torch.
+
+    On a CPU eight atoms at a time are 2.3 times as fast as one structure after the other, 32 still
+    1.4 times, and beyond 60 nothing is gained. Dynamics, whose cells are larger, run alone there:
+    how atoms are batched decides the last digits of a step, so that a run that was killed goes on
+    exactly as it would have. A GPU is idle below thousands of atoms.
+    """
+    import torch
+
+    from workflows.execution.batching import Batching
+
+    if torch.cuda.is_available():
+        return Batching(frozenset({"relax", "dynamics", "quench"}), n_atoms=4_000)
+    return Batching(frozenset({"relax"}), n_atoms=64)
