@@ -393,15 +393,31 @@ def test_an_interrupt_comes_through_and_the_others_clean_up():
     assert told == ["other"]
 
 
-def test_a_potential_that_breaks_breaks_the_batch_and_the_programs_clean_up():
-    class Broken(Springs):
-        def evaluate(self, crystals: Sequence[Crystal]) -> list[Evaluation]:
-            raise RuntimeError("out of memory")
+class Small(Springs):
+    """Has memory for so many atoms and no more."""
 
-    told: list[str] = []
-    with pytest.raises(RuntimeError, match="out of memory"):
-        together([functools.partial(endless, Broken(), told, str(n)) for n in range(3)])
-    assert told == ["0", "1", "2"]
+    def evaluate(self, crystals: Sequence[Crystal]) -> list[Evaluation]:
+        if sum(len(crystal.numbers) for crystal in crystals) > 10:
+            raise MemoryError("10 atoms at most")
+        return super().evaluate(crystals)
+
+
+def test_a_batch_that_memory_does_not_hold_is_evaluated_one_by_one():
+    """Who is too large for it alone ends alone, and may clean up."""
+    small, told = Small(), []
+
+    def large() -> None:
+        try:
+            ask(small, crystal_of(11))
+        finally:
+            told.append("large")
+
+    walks = [functools.partial(walk, small, 6, 2, False)] * 2
+    ended = together([walks[0], large, walks[1]])
+    errors = {one.index: one.error for one in ended}
+    assert isinstance(errors[1], MemoryError)
+    assert told == ["large"]
+    assert {one.index: one.value for one in ended if one.index != 1} == {0: (6, 2), 2: (6, 2)}
 
 
 def test_floating_point_settings_of_one_program_are_not_those_of_another():
