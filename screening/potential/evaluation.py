@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SHORTEST_BOND_A = 0.5
 """Half of what any two nuclei keep; nothing that CHGNet was fitted to comes near it."""
 
+NARROWEST_CELL_A = 0.1
+"""Bonds of a narrower one would take minutes to find, so many images are within reach."""
+
 # MPtrj, which CHGNet was fitted to, holds 89 of the first 94 elements.
 _NOT_IN_TRAINING = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
 # Bonds evaluated at once: on a CPU few enough for its caches, on a GPU for its memory.
@@ -105,19 +108,27 @@ class Potential:
                 "positions or lattice vectors are not finite; the run that made them has flown "
                 "apart, or the structure was broken before"
             )
-        symbols = [chemical_symbols[number] for number in np.unique(crystal.numbers)]
+        if not len(crystal.numbers):
+            raise EngineFailure("the structure holds no atoms; look at what made it")
         beyond = [
-            symbol
-            for symbol, number in zip(symbols, np.unique(crystal.numbers), strict=True)
-            if symbol in self._unknown or not 1 <= number <= self._network.n_elements
+            chemical_symbols[number]
+            if 0 < number < len(chemical_symbols)
+            else f"the atomic number {number}"
+            for number in np.unique(crystal.numbers).tolist()
+            if not 1 <= number <= self._network.n_elements
+            or chemical_symbols[number] in self._unknown
         ]
         if beyond:
             raise EngineFailure(
                 f"CHGNet was never fitted to {', '.join(beyond)}; leave the element out, or use "
                 "another engine"
             )
-        if not abs(np.linalg.det(crystal.cell_A)) > 0:
-            raise EngineFailure("the cell has no volume; three independent vectors are needed")
+        faces_A2 = np.linalg.norm(np.cross(crystal.cell_A, np.roll(crystal.cell_A, 1, 0)), axis=1)
+        if not _volume_A3(crystal) > NARROWEST_CELL_A * faces_A2.max():
+            raise EngineFailure(
+                f"the cell of {_volume_A3(crystal):.3g} Å³ is less than {NARROWEST_CELL_A:g} Å "
+                "wide; three independent vectors are needed"
+            )
         bonds = find_bonds(crystal)
         bonded = np.bincount(
             np.concatenate([bonds.first, bonds.second]), minlength=len(crystal.numbers)

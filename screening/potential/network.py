@@ -170,7 +170,7 @@ class Network:
         device: where to compute.
 
     Raises:
-        InvalidInput: there are weights that these equations do not use.
+        InvalidInput: a tensor is missing, or of another shape, or one that no equation here uses.
     """
 
     def __init__(self, weights: Weights, device: torch.device) -> None:
@@ -178,7 +178,7 @@ class Network:
 
         def tensor(name: str) -> Tensor:
             used.add(name)
-            return weights.tensors[name].to(device)
+            return weights.tensor(name).to(device)
 
         def matrix(name: str) -> Tensor:
             return tensor(f"{name}.weight").T.contiguous()
@@ -227,8 +227,8 @@ class Network:
         self._angles = matrix("angle_embedding").double() / math.sqrt(math.pi)
         self._readout_norm = pair("readout_norm")
         self._readout = [pair(f"mlp.layers.{n}") for n in (0, 2, 4, 7)]
-        self._long_bonds = [self._bonds @ gate.blocks[1] for gate in self._atom_gates]
         weights.check_all_used(used)
+        self._long_bonds = [self._bonds @ gate.blocks[1] for gate in self._atom_gates]
 
     def energies_eV(self, vectors_A: Tensor, graph: Graph) -> Tensor:
         """Energies, shape (n_structures,), float64; differentiable once, by the bond vectors.

@@ -49,6 +49,7 @@ _WITHOUT_EFFECT = {
     "version",
 }
 _OF_MAGNETIC_MOMENTS = {"site_wise.weight", "site_wise.bias"}
+_N_NUMBERS = 412_460  # in all other tensors
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,41 @@ class Weights:
                 f"{path}: a model of another architecture than the one implemented: "
                 f"{', '.join(differences)}; use the weights 0.3.0 or r2scan"
             )
+        damaged = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+        if damaged:
+            raise InvalidInput(
+                f"{path}: {', '.join(damaged)} not finite; the file is damaged: reinstall chgnet"
+            )
         return cls({name: tensor.float() for name, tensor in tensors.items()})
+
+    def tensor(self, name: str) -> Tensor:
+        """One of them.
+
+        Raises:
+            InvalidInput: there is none of that name.
+        """
+        if name not in self.tensors:
+            raise InvalidInput(
+                f"weights without {name}, which the implemented model needs; install the chgnet "
+                "version of constraints.txt"
+            )
+        return self.tensors[name]
 
     def check_all_used(self, used: set[str]) -> None:
         """Refuse weights that hold more than what `network` computes with.
 
         Raises:
-            InvalidInput: there are others.
+            InvalidInput: there are others, or those there are have other shapes.
         """
         unused = self.tensors.keys() - used - _OF_MAGNETIC_MOMENTS
         if unused:
             raise InvalidInput(
                 f"weights that the implemented model does not know: {', '.join(sorted(unused))}; "
                 "install the chgnet version of constraints.txt"
+            )
+        n_numbers = sum(self.tensors[name].numel() for name in used)
+        if n_numbers != _N_NUMBERS:
+            raise InvalidInput(
+                f"weights of {n_numbers:,} numbers, where the implemented model has "
+                f"{_N_NUMBERS:,}; install the chgnet version of constraints.txt"
             )
