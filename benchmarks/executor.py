@@ -10,12 +10,14 @@ import json
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 from jobflow import Flow, JobStore, run_locally
 from pymatgen.core import Lattice, Structure
 
 from workflows.config import EngineSettings, RelaxSettings
+from workflows.engines import batching
 from workflows.execution.jobs import JobTable
 from workflows.execution.local import LocalExecutor
 from workflows.stages.relax import RelaxMaker
@@ -70,7 +72,9 @@ def main() -> None:
 
         ours = job_store(folder / "ours")
         table = JobTable(folder / "ours" / "results.sqlite")
-        with LocalExecutor(table, ours, folder / "work", N_WORKERS) as executor:
+        with LocalExecutor(
+            table, ours, folder / "work", N_WORKERS, batching=partial(batching, EngineSettings())
+        ) as executor:
             executor.run(relaxations(2 * N_WORKERS, offset_A=0.1))
             flow = relaxations(N_RELAXATIONS)
             start_s = time.perf_counter()

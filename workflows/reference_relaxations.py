@@ -36,6 +36,7 @@ from screening.stability.references import (
     plain_structure,
     structure_from_plain,
 )
+from workflows.execution.threads import one_thread_each
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -227,9 +228,10 @@ def relax_all(
     context = multiprocessing.get_context("spawn")  # torch does not survive a fork
     pool = ProcessPoolExecutor(min(n_workers, len(by_size)), context, _die_with, (os.getpid(),))
     try:
-        futures: dict[Future[Relaxed], Start] = {
-            pool.submit(relax, start.structure, settings, protocol): start for start in by_size
-        }
+        with one_thread_each():  # each submission may start a process
+            futures: dict[Future[Relaxed], Start] = {
+                pool.submit(relax, start.structure, settings, protocol): start for start in by_size
+            }
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:

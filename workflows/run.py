@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from screening.errors import InvalidInput
 from screening.stability.references import ReferencePhases
 from workflows.campaign import build_campaign
 from workflows.config import StoreSettings
+from workflows.engines import batching
 from workflows.execution.jobs import JobTable
 from workflows.execution.local import JobEvent, LocalExecutor, Summary
 from workflows.results import ResultsFolder
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from workflows.config import CampaignConfig
 
 # Every worker needs these; importing them takes longer than a small relaxation.
-_PRELOAD = ("workflows.campaign", "chgnet.model.dynamics", "atomate2.forcefields.jobs")
+_PRELOAD = ("workflows.campaign", "screening.potential.evaluation", "atomate2.forcefields.jobs")
 _NAMED_VERSIONS = ("halideflow", "chgnet", "torch", "ase", "atomate2", "jobflow", "pymatgen")
 
 
@@ -62,7 +64,15 @@ def run_campaign(
         versions = {name: version(name) for name in _NAMED_VERSIONS}
         versions["references"] = ReferencePhases.load(config.stability.references).sha256
         run = table.begin_run(config.name, config.model_dump_json(), versions, time.time())
-        with LocalExecutor(table, store, folder.work, n_workers, _PRELOAD, on_event) as executor:
+        with LocalExecutor(
+            table,
+            store,
+            folder.work,
+            n_workers,
+            _PRELOAD,
+            on_event,
+            partial(batching, config.engine),
+        ) as executor:
             if config_file.resolve() != folder.config_copy.resolve():
                 shutil.copyfile(config_file, folder.config_copy)
             summary = executor.run(flow, run, retry_failed)

@@ -97,11 +97,10 @@ class ChgnetEngine:
 
     @cached_property
     def _potential(self) -> Potential:
-        import torch
-
         from screening.potential.evaluation import Potential
+        from workflows.execution.threads import one_torch_thread
 
-        torch.set_num_threads(1)  # processes, not threads, share the cores
+        one_torch_thread()
         return Potential(weights_file(self.model))
 
     def calculator(self) -> PotentialCalculator:

@@ -1,7 +1,8 @@
 """Run a jobflow graph on this machine: warm worker processes, job states on disk, restart.
 
 The order is jobflow's: a job starts when all jobs that it refers to are finished, with everything
-that replaced them or that they detoured to. Independent jobs run side by side. What a job answers
+that replaced them or that they detoured to. Independent jobs run side by side: in processes, and
+those of some stages also within one (`workflows.execution.batching`). What a job answers
 (its output in the store, its state and the jobs it spawned in the job table) is on disk before the
 next step, so a run that was killed goes on where it was.
 """
@@ -18,10 +19,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from workflows.execution.batching import Batching, log_tail
 from workflows.execution.jobs import FINISHED, JobRow, JobState, JobTable, Key, Outcome
 from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker
-from workflows.execution.worker import LOG_NAME, Progress, Ready, Started, records_of
-from workflows.stages.boundary import LOG_TAIL_LINES
+from workflows.execution.worker import Finished, HasRoom, Progress, Ready, Started, records_of
 
 if TYPE_CHECKING:
     from jobflow import Flow, Job, JobStore
@@ -79,6 +80,7 @@ class LocalExecutor:
             job is not finished: a job that was killed finds there what it had saved.
         n_workers: processes, one thread each.
         preload: modules that every worker imports before its first job.
+        batching: called in every worker, tells which jobs may run side by side there.
         on_event: told of every change of a job.
     """
 
@@ -90,6 +92,7 @@ class LocalExecutor:
         n_workers: int,
         preload: tuple[str, ...] = (),
         on_event: Callable[[JobEvent], None] = lambda event: None,
+        batching: Callable[[], Batching] = Batching,
     ) -> None:
         self._table = table
         self._store = store
@@ -97,6 +100,7 @@ class LocalExecutor:
         self._n_workers = n_workers
         self._preload = preload
         self._on_event = on_event
+        self._batching = batching
         self._workers: list[Worker[_Node]] = []
         self._run = 0
         self._forget()
@@ -105,7 +109,7 @@ class LocalExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        end_workers(self._workers, kill=any(worker.node for worker in self._workers))
+        end_workers(self._workers, kill=self._busy())
 
     def _forget(self) -> None:
         """Start with an empty graph."""
@@ -116,6 +120,7 @@ class LocalExecutor:
         self._stopped: set[str] = set()
         self._stop_flow = False
         self._attempts: dict[Key, int] = {}
+        self._alone: set[Key] = set()
         self._n_open = self._n_executed = self._n_reused = self._n_failed = 0
         self._n_idle_deaths = 0
 
@@ -145,7 +150,7 @@ class LocalExecutor:
                 self._receive()
         except KeyboardInterrupt:
             interrupted = True
-            self._table.wait_again(w.node.row.key for w in self._workers if w.node)
+            self._table.wait_again(key for worker in self._workers for key in worker.nodes)
             end_workers(self._workers, kill=True)
         if self._stop_flow:
             self._skip_rest()
@@ -153,12 +158,12 @@ class LocalExecutor:
 
     def _start_workers(self) -> None:
         """As many as there is work for, and one more that is warm when there is."""
-        n_jobs = len(self._ready) + sum(worker.node is not None for worker in self._workers)
+        n_jobs = len(self._ready) + sum(len(worker.nodes) for worker in self._workers)
         while len(self._workers) < min(self._n_workers, n_jobs + 1):
-            self._workers.append(start_worker(self._store, self._preload))
+            self._workers.append(start_worker(self._store, self._preload, self._batching))
 
     def _busy(self) -> bool:
-        return any(worker.node for worker in self._workers)
+        return any(worker.nodes for worker in self._workers)
 
     # The graph in memory.
 
@@ -228,17 +233,16 @@ class LocalExecutor:
     # Jobs and workers.
 
     def _dispatch(self) -> None:
-        """Give ready jobs to idle workers; jobs that must not run are settled here."""
+        """Give ready jobs to workers in their order; jobs that must not run are settled here."""
         self._start_workers()
-        idle = [w for w in self._workers if w.is_ready and w.node is None]
         while self._ready and not self._stop_flow:
             *_, node = self._ready[0]
             if reason := self._reason_to_skip(node):
                 heapq.heappop(self._ready)
                 self._finish(node, reason)
-            elif idle:
+            elif worker := self._worker_for(node):
                 heapq.heappop(self._ready)
-                self._start(node, idle.pop())
+                self._start(node, worker)
             else:
                 break
 
@@ -255,13 +259,31 @@ class LocalExecutor:
             return Outcome("skipped", lost=True, message="a job that it needs failed")
         return None
 
+    def _worker_for(self, node: _Node) -> Worker[_Node] | None:
+        """One that is idle, or the least busy of those that have room for the job beside others."""
+        for worker in self._workers:
+            if worker.is_idle:
+                return worker
+        if len(self._ready) <= sum(worker.stages is None for worker in self._workers):
+            return None  # there is a worker for each as soon as these are ready
+        with_room = [w for w in self._workers if w.has_room and self._may_join(node, w)]
+        return min(with_room, key=lambda worker: len(worker.nodes), default=None)
+
+    def _may_join(self, node: _Node, worker: Worker[_Node]) -> bool:
+        """Whether a job may run beside others; where one killed a worker, no one knows which."""
+        assert worker.stages is not None
+        return node.row.stage in worker.stages and node.row.key not in self._alone
+
     def _start(self, node: _Node, worker: Worker[_Node]) -> None:
         key = node.row.key
         self._table.start(key, time.time())
-        node.state, worker.node = "running", node
+        node.state, worker.nodes[key], worker.has_room = "running", node, False
         self._attempts[key] = self._attempts.get(key, 0) + 1
+        started = Started(
+            key, self._table.spec(key), self._folder(key), self._may_join(node, worker)
+        )
         with contextlib.suppress(OSError):  # a worker that just died is noticed by _receive
-            worker.connection.send(Started(key, self._table.spec(key), self._folder(key)))
+            worker.connection.send(started)
         self._emit(node)
 
     def _receive(self) -> None:
@@ -273,50 +295,50 @@ class LocalExecutor:
             except (EOFError, OSError):
                 self._bury(worker)
                 continue
-            if isinstance(message, Ready):
-                worker.is_ready = True
-                continue
-            node = worker.node
-            assert node is not None
-            if isinstance(message, Progress):
-                self._emit(node, fraction=message.fraction)
-            else:
-                worker.node = None
-                self._n_executed += 1
-                self._finish(node, message)
+            match message:
+                case Ready():
+                    worker.stages = message.stages
+                case HasRoom():
+                    worker.has_room = True
+                case Progress():
+                    self._emit(worker.nodes[message.key], fraction=message.fraction)
+                case Finished():
+                    self._n_executed += 1
+                    self._finish(worker.nodes.pop(message.key), message.outcome)
 
     def _bury(self, worker: Worker[_Node]) -> None:
-        """A worker died: its job waits again, or is given up after too many deaths."""
+        """A worker died: its jobs wait again, or are given up after too many deaths."""
         worker.process.join()
         worker.connection.close()
         self._workers.remove(worker)
-        node = worker.node
-        if node is None:
+        for node in worker.nodes.values():
+            self._after_death(node, worker.process.exitcode)
+        if not worker.nodes:
             self._n_idle_deaths += 1
             if self._n_idle_deaths > MAX_ATTEMPTS * self._n_workers:
                 raise WorkerLost(
                     f"worker processes keep ending with exit code {worker.process.exitcode} before "
                     "they have any job; run `halideflow doctor`"
                 )
-            return
+
+    def _after_death(self, node: _Node, exit_code: int | None) -> None:
         key = node.row.key
+        self._alone.add(key)
         if self._attempts[key] < MAX_ATTEMPTS:
             self._table.wait_again([key])
             node.state = "waiting"
             self._make_ready(node)
             self._emit(node)
             return
-        log = self._folder(key) / LOG_NAME
-        tail = log.read_text(errors="replace").splitlines() if log.exists() else []
         self._finish(
             node,
             Outcome(
                 "failed",
                 lost=True,
                 code=WORKER_DIED,
-                message=f"its process ended with exit code {worker.process.exitcode} in each of "
+                message=f"its process ended with exit code {exit_code} in each of "
                 f"{MAX_ATTEMPTS} attempts (-9: killed, often for want of memory)",
-                log_tail="\n".join(tail[-LOG_TAIL_LINES:]),
+                log_tail=log_tail(self._folder(key)),
             ),
         )
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from screening.errors import ScreeningError
+from workflows.execution.batching import Batching
+from workflows.execution.jobs import Key
+from workflows.execution.threads import one_thread_each
 from workflows.execution.worker import work
 
 if TYPE_CHECKING:
@@ -31,27 +33,43 @@ class WorkerLost(ScreeningError):
 
 @dataclass(slots=True)
 class Worker(Generic[N]):
-    """A process, how to talk to it, and what it is at."""
+    """A process, how to talk to it, and what it is at.
+
+    Args:
+        process: itself.
+        connection: to it.
+        nodes: the jobs that it runs.
+        stages: whose jobs it can run side by side; None until it is ready.
+        has_room: whether it asked for another job beside those that it runs.
+    """
 
     process: SpawnProcess
     connection: Connection
-    node: N | None = None
-    is_ready: bool = False
+    nodes: dict[Key, N] = field(default_factory=dict)
+    stages: frozenset[str] | None = None
+    has_room: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it could do anything."""
+        return self.stages is not None and not self.nodes
 
 
-def start_worker(store: JobStore, preload: tuple[str, ...]) -> Worker[N]:
+def start_worker(
+    store: JobStore, preload: tuple[str, ...], batching: Callable[[], Batching]
+) -> Worker[N]:
     """Start a process; it says `Ready` when it has imported what it needs."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, store, preload), daemon=True)
-    with _one_thread_each(), _deaf_to_interrupts():
+    process = context.Process(target=work, args=(theirs, store, preload, batching), daemon=True)
+    with one_thread_each(), _deaf_to_interrupts():
         process.start()
     theirs.close()
     return Worker(process, ours)
 
 
 def end_workers(workers: list[Worker[N]], kill: bool) -> None:
-    """End all of them, at once or after their current job, and empty the list."""
+    """End all of them, at once or after what they run, and empty the list."""
     for worker in workers:
         if kill:
             worker.process.kill()
@@ -62,22 +80,6 @@ def end_workers(workers: list[Worker[N]], kill: bool) -> None:
         worker.process.join()
         worker.connection.close()
     workers.clear()
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes, not threads, share the cores; numeric libraries read this when they load."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -1,15 +1,14 @@
-"""A warm worker process: imports once, then runs one job after the other."""
+"""A warm worker process: imports once, then runs job after job, or several side by side."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
-import sys
 import threading
 import traceback
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any
 
@@ -17,58 +16,150 @@ import orjson
 
 from screening.documents import StageDocument
 from screening.errors import ScreeningError
+from screening.potential.together import run_together
+from workflows.execution.batching import Batching, Desk, Room, log_tail
 from workflows.execution.jobs import JobRecord, Key, Outcome, SpawnKind
 from workflows.execution.progress import listen
-from workflows.stages.boundary import LOG_TAIL_LINES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from pathlib import Path
 
     from jobflow import Flow, Job, JobStore, Response
 
-LOG_NAME = "job.log"
+    from screening.potential.together import Ended
+
+# Each has a log open, and all of them begin anew where the process dies.
+_MOST_JOBS_AT_ONCE = 256
+# The executor answers in a millisecond or two if it has a job to give; if not, no one waits again.
+_ANSWER_WITHIN_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Work for a worker: one job and the folder it runs in."""
+    """Work for a worker: one job, the folder it runs in, and whether others may run beside it."""
 
     key: Key
     spec: bytes
     folder: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the worker's current job has come, 0 to 1."""
-
-    fraction: float
+    may_join: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The worker has imported what it needs and reached the store."""
+    """The worker has imported what it needs and reached the store.
+
+    Args:
+        stages: whose jobs it can run side by side.
+    """
+
+    stages: frozenset[str]
 
 
-def work(connection: Connection, store: JobStore, preload: tuple[str, ...]) -> None:
+@dataclass(frozen=True, slots=True)
+class HasRoom:
+    """The worker could run one more job beside those that it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job has come, 0 to 1."""
+
+    key: Key
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came of a job."""
+
+    key: Key
+    outcome: Outcome
+
+
+def work(
+    connection: Connection,
+    store: JobStore,
+    preload: tuple[str, ...],
+    batching: Callable[[], Batching],
+) -> None:
     """Run jobs from `connection` until it sends None or the parent dies.
 
     Args:
-        connection: says `Ready` once, gets `Started`, answers with `Progress` while a job runs and
-            `Outcome` after it.
+        connection: says `Ready` once and gets `Started`; says `Progress` while a job runs,
+            `HasRoom` when another may join it, and `Finished` after each.
         store: where outputs go; connected here.
         preload: modules to import before the first job, so that it starts warm.
+        batching: tells what may run side by side here; asked after `preload`.
     """
     _die_with_parent()
     for module in preload:
         importlib.import_module(module)
+    limits = batching()
     store.connect()
-    listen(lambda fraction: connection.send(Progress(fraction)))
-    connection.send(Ready())
-    while (started := connection.recv()) is not None:
-        connection.send(_run(started, store))
+    connection.send(Ready(limits.stages))
+    jobs = _Jobs(connection, store)
+    listen(jobs.report)
+    for ended in run_together(jobs.take, limits.n_atoms, jobs.go_on_with):
+        connection.send(jobs.finish(ended))
+
+
+class _Jobs:
+    """The jobs that a worker runs: it asks for one when it can run it, and holds no other."""
+
+    def __init__(self, connection: Connection, store: JobStore) -> None:
+        self._connection = connection
+        self._store = store
+        self._room = Room()
+        self._desks: dict[int, Desk] = {}
+        self._n_taken = 0
+        self._may_join = True
+        self._has_asked = False
+        self._is_over = False
+
+    def take(self) -> Callable[[], Outcome] | None:
+        """The next job, if there is one now; with nothing else to do, wait for it."""
+        if self._is_over or (self._desks and not self._another_came()):
+            return None
+        started: Started | None = self._connection.recv()
+        if started is None:
+            self._is_over = True
+            return None
+        self._has_asked = False
+        self._may_join = started.may_join
+        self._desks[self._n_taken] = Desk(started.key, started.folder)
+        self._n_taken += 1
+        return partial(_run, started.spec, self._store)
+
+    def _another_came(self) -> bool:
+        """Whether there is a job to join those that run."""
+        if not self._may_join or len(self._desks) >= _MOST_JOBS_AT_ONCE:
+            return False
+        if self._has_asked:
+            return self._connection.poll()
+        self._connection.send(HasRoom())
+        self._has_asked = True
+        return self._connection.poll(_ANSWER_WITHIN_S)
+
+    def go_on_with(self, index: int) -> None:
+        """What is done from now on is done for another job."""
+        self._room.go_to(self._desks[index])
+
+    def report(self, fraction: float) -> None:
+        """Say how far the job has come that runs at this moment."""
+        if (key := self._room.key) is not None:
+            self._connection.send(Progress(key, fraction))
+
+    def finish(self, ended: Ended[Outcome]) -> Finished:
+        """Put away what a job had to itself."""
+        desk = self._desks.pop(ended.index)
+        self._room.clear(desk)
+        if ended.value is None:
+            raise ended.error or AssertionError
+        if ended.value.lost:
+            return Finished(desk.key, replace(ended.value, log_tail=log_tail(desk.folder)))
+        return Finished(desk.key, ended.value)
 
 
 def record_of(job: Job, parents: list[str], kind: SpawnKind | None = None) -> JobRecord:
@@ -94,27 +185,18 @@ def records_of(flow: Flow, kind: SpawnKind | None = None) -> tuple[JobRecord, ..
     return tuple(record_of(job, parents, kind) for job, parents in pairs)
 
 
-def _run(started: Started, store: JobStore) -> Outcome:
+def _run(spec: bytes, store: JobStore) -> Outcome:
+    """Run a job in the working folder."""
     from monty.json import MontyDecoder
 
-    started.folder.mkdir(parents=True, exist_ok=True)
-    log = started.folder / LOG_NAME
-    with _output_to(log), contextlib.chdir(started.folder):
-        try:
-            job = MontyDecoder().process_decoded(orjson.loads(started.spec))
-            return _outcome(job.run(store=store))
-        except Exception as error:  # a job that is no stage may raise anything
-            traceback.print_exc()
-            code = error.code if isinstance(error, ScreeningError) else "EXCEPTION"
-            message = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    lines = log.read_text(errors="replace").splitlines()
-    return Outcome(
-        "failed",
-        lost=True,
-        code=code,
-        message=message,
-        log_tail="\n".join(lines[-LOG_TAIL_LINES:]),
-    )
+    try:
+        job = MontyDecoder().process_decoded(orjson.loads(spec))
+        return _outcome(job.run(store=store))
+    except Exception as error:  # a job that is no stage may raise anything
+        traceback.print_exc()
+        code = error.code if isinstance(error, ScreeningError) else "EXCEPTION"
+        message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Outcome("failed", lost=True, code=code, message=message)
 
 
 def _outcome(response: Response[Any]) -> Outcome:
@@ -139,25 +221,6 @@ def _outcome(response: Response[Any]) -> Outcome:
         message=failure.message if failure else None,
         log_tail=failure.log_tail if failure else None,
     )
-
-
-@contextlib.contextmanager
-def _output_to(log: Path) -> Iterator[None]:
-    """Send what this process prints, from Python or C, to `log`."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, copy in zip((1, 2), saved, strict=True):
-            os.dup2(copy, descriptor)
-            os.close(copy)
 
 
 def _die_with_parent() -> None:

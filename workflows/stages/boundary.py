@@ -6,12 +6,12 @@ heavy to load, and an import that fails is a failure of that stage like any othe
 
 from __future__ import annotations
 
-import time
 import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from screening.documents import Failure, StageDocument
 from screening.errors import ScreeningError
+from screening.potential.together import busy_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,11 @@ LOST = Failure(
 
 
 def answer(document: type[D], compute: Callable[[], Any], **fields: Any) -> D:
-    """`document` with the result of `compute`, or with the failure that it ended in."""
-    start = time.perf_counter()
+    """`document` with the result of `compute`, or with the failure that it ended in.
+
+    Beside other jobs in one process, its time is what this one took of it.
+    """
+    start_s = busy_s()
     result, failure = None, None
     try:
         result = compute()
@@ -36,7 +39,7 @@ def answer(document: type[D], compute: Callable[[], Any], **fields: Any) -> D:
     return document(
         state="done" if failure is None else "failed",
         failure=failure,
-        wall_time_s=time.perf_counter() - start,
+        wall_time_s=busy_s() - start_s,
         **({"result": result} if failure is None else {}),
         **fields,
     )

@@ -20,19 +20,42 @@ class Machine:
         self.table = JobTable(folder / "results.sqlite")
         self.events = []
 
-    def run(self, flow, n_workers=2, **options):
+    def run(self, flow, n_workers=2, batching=None, **options):
+        batched = {"batching": batching} if batching else {}
         with LocalExecutor(
-            self.table, self.store, self.folder / "work", n_workers, on_event=self.events.append
+            self.table,
+            self.store,
+            self.folder / "work",
+            n_workers,
+            on_event=self.events.append,
+            **batched,
         ) as executor:
             return executor.run(flow, **options)
 
     def states(self):
         return dict(self.table.select("select state, count(*) from jobs group by state"))
 
+    def close(self):
+        self.table.close()
+        self.store.close()
+
 
 @pytest.fixture
 def machine(tmp_path):
     made = Machine(tmp_path)
     yield made
-    made.table.close()
-    made.store.close()
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def make_machine(tmp_path_factory):
+    """Machines that last as long as a module's tests."""
+    made = []
+
+    def make():
+        made.append(Machine(tmp_path_factory.mktemp("machine")))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

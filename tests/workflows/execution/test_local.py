@@ -161,7 +161,11 @@ def test_long_chains_of_replacements_need_no_deep_recursion(machine, length):
     assert machine.run(flow, n_workers=1).n_reused == length + 1
 
 
-def test_one_thread_a_worker(machine):
+@pytest.mark.parametrize(("asked", "expected"), [(None, 1), ("2", 2)])
+def test_one_thread_a_worker_unless_asked_otherwise(machine, monkeypatch, asked, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
     job = thread_count()
     machine.run(job, n_workers=1)
-    assert machine.store.get_output(job.uuid) == 1
+    assert machine.store.get_output(job.uuid) == expected
