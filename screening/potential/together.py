@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+from screening.errors import EngineFailure
 
-    from screening.errors import EngineFailure
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from screening.potential.evaluation import Evaluation, Potential
     from screening.potential.graph import Crystal
 
@@ -96,7 +97,7 @@ def run_together(
     running: dict[_Member, None] = {}
     n_taken = 0
 
-    def go_on(member: _Member, *answer: Evaluation | EngineFailure) -> Iterator[Ended[T]]:
+    def go_on(member: _Member, answer: Evaluation | Exception | None = None) -> Iterator[Ended[T]]:
         """Let a program run to its next question, or to its end."""
         on_switch(member.index)
         running[member] = None
@@ -104,7 +105,10 @@ def run_together(
         result: Any = None
         error: Exception | None = None
         try:
-            result = member.switch(*answer)
+            if isinstance(answer, Exception) and not isinstance(answer, EngineFailure):
+                result = member.throw(answer)
+            else:
+                result = member.switch() if answer is None else member.switch(answer)
         except Exception as raised:
             error = raised
         member.busy_s += time.perf_counter() - member.resumed_at
@@ -136,9 +140,9 @@ def run_together(
 
 def _answers(
     waiting: Mapping[_Member, _Question],
-) -> list[tuple[_Member, Evaluation | EngineFailure]]:
+) -> list[tuple[_Member, Evaluation | Exception]]:
     """Evaluate what all programs ask, one batch for each potential."""
-    answered = []
+    answered: list[tuple[_Member, Evaluation | Exception]] = []
     for potential in dict.fromkeys(asked.potential for asked in waiting.values()):
         asking = {
             member: asked.crystal
@@ -146,10 +150,20 @@ def _answers(
             if asked.potential is potential
         }
         start = time.perf_counter()
-        answers = potential.evaluate(list(asking.values()))
+        answers = _evaluated(potential, list(asking.values()))
         took_s = time.perf_counter() - start
         n_all = sum(len(crystal.numbers) for crystal in asking.values())
         for member, answer in zip(asking, answers, strict=True):
             member.busy_s += took_s * len(asking[member].numbers) / n_all
             answered.append((member, answer))
     return answered
+
+
+def _evaluated(potential: Potential, crystals: list[Crystal]) -> Sequence[Evaluation | Exception]:
+    """One answer for each; what cannot be evaluated, not even alone, ends its own program only."""
+    try:
+        return potential.evaluate(crystals)
+    except Exception as error:  # most likely for want of memory
+        if len(crystals) == 1:
+            return [error]
+        return [answer for crystal in crystals for answer in _evaluated(potential, [crystal])]
