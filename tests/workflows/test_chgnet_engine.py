@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import warnings
 
 import numpy as np
 import pytest
-import scipy.linalg
+from atomate2.forcefields.jobs import ForceFieldRelaxMaker
 from campaigns import rock_salt
 from chgnet.model.dynamics import CHGNetCalculator
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from screening.errors import EngineFailure, NotConverged
+from screening.prototypes.phases import reference_structure
 from workflows.config import EngineSettings, RelaxSettings
 from workflows.engines import engine_convention, load_engine
 from workflows.engines.chgnet import weights_file
@@ -57,19 +57,22 @@ def test_relaxed_lattice_constants(cation, anion, literature_A):
     )
 
 
-def test_rounding_in_the_logarithm_of_a_cell_is_no_warning(monkeypatch):
-    """SciPy says so at every step of some large cells: hundreds of lines about 1e-13."""
-    calls = []
-
-    def outspoken(matrix):
-        calls.append(matrix)
-        warnings.warn("logm result may be inaccurate, approximate err = 2.3e-13", RuntimeWarning, 2)
-        return logm(matrix)
-
-    logm = scipy.linalg.logm
-    monkeypatch.setattr(scipy.linalg, "logm", outspoken)
-    ENGINE.relax(rattled(KCL), RelaxSettings())  # pytest makes an error of any warning
-    assert calls
+@pytest.mark.parametrize("cell", [KCL, rock_salt("Na", "Cl", 5.5), reference_structure("KTaCl6")])
+def test_relaxation_ends_where_that_of_stock_chgnet_does(cell):
+    """Through atomate2's Maker with nothing of it changed."""
+    start = rattled(cell)
+    settings = RelaxSettings()
+    stock = ForceFieldRelaxMaker(
+        force_field_name="CHGNet",
+        steps=settings.max_steps,
+        relax_kwargs={"fmax": settings.max_force_eV_per_A},
+    ).run_ase(start)
+    ours = ENGINE.relax(start, settings)
+    theirs_eV_per_atom = stock.trajectory.frame_properties[-1]["energy"] / len(start)
+    assert stock.converged
+    assert ours.energy_eV_per_atom == pytest.approx(theirs_eV_per_atom, rel=0, abs=1e-4)
+    assert ours.structure.volume == pytest.approx(stock.final_mol_or_struct.volume, rel=1e-3)
+    assert ours.n_steps == pytest.approx(len(stock.trajectory) - 1, abs=2)
 
 
 def test_relaxation_is_the_same_each_time():
