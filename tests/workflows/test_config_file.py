@@ -10,6 +10,7 @@ from pymatgen.core import Lattice, Structure
 
 from screening.stability.references import ReferencePhases
 from screening.stability.snapshots import locate_snapshot
+from workflows.config import CampaignConfig
 from workflows.config_docs import allowed, default_yaml, schema_at
 from workflows.config_file import (
     ConfigError,
@@ -104,7 +105,11 @@ def test_a_byte_order_mark_is_no_problem(campaign):
             "relax.colour: unknown key; allowed: max_force_eV_per_A, max_steps, rattle_A",
         ),
         ("engine:\n  name: vaps", 2, 'engine.name: found "vaps"; allowed: "chgnet"'),
-        ("engine:\n  model: 0.3", 2, 'engine.model: found 0.3; allowed: "0.3.0"'),
+        (
+            "engine:\n  model: 0.4.0",
+            2,
+            'engine.model: found "0.4.0"; did you mean 0.3.0? allowed: "0.3.0" or "r2scan"',
+        ),
         (
             "store: {backend: mongo}",
             1,
@@ -529,8 +534,49 @@ def test_reference_phases_of_another_engine_are_refused_before_anything_runs(tmp
     config.write_text(VALID + "stability:\n  references: vasp.json\n")
     with pytest.raises(
         ConfigError,
-        match=r"line 10, stability\.references: vasp\.json holds energies of PBE POTCARs, the "
-        r"campaign's engine is chgnet 0\.3\.0; .* `halideflow references build`",
+        match=r"line 10, stability\.references: vasp\.json holds energies of PBE POTCARs "
+        r"\(PBE/PBE\+U; .*\), the campaign's engine is chgnet 0\.3\.0 \(PBE/PBE\+U; .*\); "
+        r".* `halideflow references build \S+c\.yaml --out FILE`",
+    ):
+        resolve_references(load_campaign(config), config)
+
+
+R2SCAN = VALID + "engine: {model: r2scan}\n"
+
+
+def test_references_are_those_of_the_weights_unless_the_file_names_others(tmp_path):
+    config = tmp_path / "c.yaml"
+    for text, expected in (
+        (VALID, "chgnet-0.3.0"),
+        (R2SCAN, "chgnet-r2scan"),
+        (R2SCAN + "stability: {electrodes: [K]}\n", "chgnet-r2scan"),
+    ):
+        config.write_text(text)
+        resolved = resolve_references(load_campaign(config), config)
+        assert resolved.stability.references == expected
+        assert resolved.stability.electrodes == (("K",) if "electrodes" in text else ())
+        assert CampaignConfig(**resolved.model_dump()) == resolved
+
+
+def test_shipped_references_of_other_weights_are_refused(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(R2SCAN + "stability:\n  references: chgnet-0.3.0\n")
+    with pytest.raises(
+        ConfigError,
+        match=r"line 11, stability\.references: chgnet-0\.3\.0 holds energies of chgnet 0\.3\.0 "
+        r"\(PBE/PBE\+U; corrections: MP2020, inside the potential\), the campaign's engine is "
+        r"chgnet r2scan \(r2SCAN; corrections: none\); .* shipped snapshot chgnet-r2scan",
+    ):
+        resolve_references(load_campaign(config), config)
+
+
+def test_raw_halide_energies_need_corrections_that_can_be_taken_out(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(R2SCAN + "stability:\n  raw_halide_energies: true\n")
+    with pytest.raises(
+        ConfigError,
+        match=r"line 11, stability\.raw_halide_energies: energies of chgnet r2scan \(r2SCAN\) hold "
+        r"no corrections",
     ):
         resolve_references(load_campaign(config), config)
 

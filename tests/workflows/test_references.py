@@ -13,7 +13,7 @@ from screening.prototypes.competing import competing_formulas, competing_sources
 from screening.prototypes.phases import is_hypothetical, reference_phase_names, reference_structure
 from screening.stability.references import ReferencePhases
 from workflows.config import EngineSettings
-from workflows.engines import engine_convention
+from workflows.engines import engine_convention, unknown_elements
 from workflows.reference_relaxations import (
     Compound,
     Journal,
@@ -26,6 +26,7 @@ from workflows.references import JOURNAL_SUFFIX, PROTOCOL, build, phase_of, writ
 
 SHIPPED = ReferencePhases.load("chgnet-0.3.0")
 SETTINGS = EngineSettings()
+R2SCAN = EngineSettings(model="r2scan")
 SMALL = sorted((len(p.structure), p.name) for p in SHIPPED.phases if len(p.structure) <= 8)
 
 
@@ -40,12 +41,12 @@ def compounds(*elements):
     return {compound.name: compound for compound in shipped_compounds(elements or None)}
 
 
-def energy_again(name):
+def energy_again(name, settings=SETTINGS):
     """What a phase of the shipped snapshot comes to when it is relaxed now, in eV per atom."""
     phase = next(p for p in SHIPPED.phases if p.name == name)
     compound = compounds(*sorted(phase.elements))[name]
-    done = {s.sha256: relax(s.structure, SETTINGS, PROTOCOL) for s in compound.starts}
-    again = phase_of(compound, done)
+    done = {s.sha256: relax(s.structure, settings, PROTOCOL) for s in compound.starts}
+    again = phase_of(compound, done, engine_convention(settings))
     return again and again.energy_eV_per_atom
 
 
@@ -55,9 +56,11 @@ def start(name, formula="NaCl", strain=1.0):
     return Start(name, structure, f"source of {name}")
 
 
-def test_the_snapshot_is_of_the_engine_that_campaigns_use():
-    assert SHIPPED.convention == engine_convention(SETTINGS)
-    assert SHIPPED.relaxation == PROTOCOL
+@pytest.mark.parametrize("settings", [SETTINGS, R2SCAN])
+def test_a_snapshot_is_of_the_engine_that_campaigns_use(settings):
+    shipped = ReferencePhases.load(settings.references)
+    assert shipped.convention == engine_convention(settings)
+    assert shipped.relaxation == PROTOCOL
 
 
 @pytest.mark.parametrize("name", [name for _, name in spread(SMALL, 5)])
@@ -108,19 +111,19 @@ def test_the_lowest_of_competing_models_is_kept():
         low.sha256: Relaxed(low.structure, -3.05),
         failed.sha256: Relaxed(None, 0.0, "no force"),
     }
-    phase = phase_of(Compound("NaCl", (high, low, failed)), done)
+    phase = phase_of(Compound("NaCl", (high, low, failed)), done, SHIPPED.convention)
     assert phase.energy_eV_per_atom == -3.05
     assert phase.source == (
         "lowest of 2 prototypes: low; source of low; above it: high (+50 meV/atom)"
     )
-    assert phase_of(Compound("NaCl", (failed,)), done) is None
-    assert phase_of(Compound("NaCl", (low,)), done).source == "source of low"
+    assert phase_of(Compound("NaCl", (failed,)), done, SHIPPED.convention) is None
+    assert phase_of(Compound("NaCl", (low,)), done, SHIPPED.convention).source == "source of low"
 
 
 def test_caveats_of_a_compound_come_from_what_it_is():
     molecular = compounds("Ta", "Cl")["TaCl5"].starts[0]
     done = {molecular.sha256: Relaxed(molecular.structure, -5.3)}
-    (caveat,) = phase_of(Compound("TaCl5", (molecular,)), done).caveats
+    (caveat,) = phase_of(Compound("TaCl5", (molecular,)), done, SHIPPED.convention).caveats
     assert "overshoots for molecular TaCl5" in caveat
 
 
@@ -234,6 +237,25 @@ def test_phases_relaxed_differently_are_left_alone(built, tmp_path):
         build([compounds("Na", "Cl")["Na"]], SETTINGS, out, n_workers=1)
 
 
+def test_phases_that_the_weights_do_not_know_are_left_out_and_named(tmp_path):
+    wanted = compounds("Na", "Yb", "Cl")
+    chosen = [wanted["Na"], wanted["Yb"], wanted["YbCl3"]]
+    answer = build(chosen, R2SCAN, tmp_path / "mine.json", n_workers=1)
+    assert [phase.name for phase in answer.references.phases] == ["Na"]
+    assert answer.failures == {}
+    assert answer.left_out == dict.fromkeys(("Yb", "YbCl3"), "chgnet r2scan was never fitted to Yb")
+    assert "without 2 phases: chgnet r2scan was never fitted to Yb" in answer.references.source
+    with pytest.raises(EngineFailure, match=r"none of 0 phases .* never fitted to Yb"):
+        build(chosen[1:], R2SCAN, tmp_path / "none.json", n_workers=1)
+
+
+def test_caveats_of_corrections_are_not_told_of_energies_without(tmp_path):
+    molecular = start("TaCl5", "TaCl5")
+    done = {molecular.sha256: Relaxed(molecular.structure, -4.0)}
+    phase = phase_of(Compound("TaCl5", (molecular,)), done, engine_convention(R2SCAN))
+    assert phase.caveats == ()
+
+
 def test_a_build_that_gives_nothing_writes_nothing(tmp_path):
     with pytest.raises(EngineFailure, match="none of 0 phases could be relaxed"):
         build([], SETTINGS, tmp_path / "mine.json", n_workers=1)
@@ -268,7 +290,13 @@ def _children(pid):
     return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
 
 
-def test_the_snapshot_holds_everything_that_the_package_ships():
-    held = {phase.name: phase.start_sha256 for phase in SHIPPED.phases}
-    stale = [name for name, c in compounds().items() if held.get(name) != c.sha256]
+@pytest.mark.parametrize("settings", [SETTINGS, R2SCAN])
+def test_the_snapshot_holds_everything_that_the_package_ships(settings):
+    phases = ReferencePhases.load(settings.references).phases
+    held = {phase.name: phase.start_sha256 for phase in phases}
+    stale = [
+        name
+        for name, c in compounds().items()
+        if held.get(name) != c.sha256 and not unknown_elements(settings, c.elements)
+    ]
     assert not stale, "run: halideflow references build --out screening/stability/data/…"
