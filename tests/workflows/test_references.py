@@ -237,6 +237,13 @@ def test_phases_relaxed_differently_are_left_alone(built, tmp_path):
         build([compounds("Na", "Cl")["Na"]], SETTINGS, out, n_workers=1)
 
 
+@pytest.mark.parametrize("name", ["KCl", "LiI", "TaCl5"])
+def test_phases_of_the_other_weights_are_what_they_come_to_now(name):
+    phases = ReferencePhases.load(R2SCAN.references).phases
+    (phase,) = (phase for phase in phases if phase.name == name)
+    assert energy_again(name, R2SCAN) == pytest.approx(phase.energy_eV_per_atom, abs=2e-4)
+
+
 def test_phases_that_the_weights_do_not_know_are_left_out_and_named(tmp_path):
     wanted = compounds("Na", "Yb", "Cl")
     chosen = [wanted["Na"], wanted["Yb"], wanted["YbCl3"]]
