@@ -48,6 +48,9 @@ from screening.potential.graph import CUTOFF_A, SHORT_CUTOFF_A
 
 N_FEATURES = 64
 N_UPDATES = 4
+ALIKE_ROWS = 4
+"""From so many rows on, each row of a product of matrices is what it is among any others, and in
+float64 in multiples of it: a structure has the same energy, bit by bit, in whatever batch."""
 _CUTOFF_EXPONENT = 8
 _NORM_EPS = 1e-5
 _COSINE_SHRINK = 1 - 1e-6  # the model's own; keeps the slope of the arc cosine finite
@@ -156,7 +159,8 @@ class _Radial:
         """Shape (n, n_radial), of lengths of shape (n,) that are all below the cutoff."""
         p = _CUTOFF_EXPONENT
         x = lengths_A / self.cutoff_A
-        envelope = 1 - x**p * ((p + 1) * (p + 2) / 2 - p * (p + 2) * x + p * (p + 1) / 2 * x * x)
+        power = x.square().square().square()
+        envelope = 1 - power * ((p + 1) * (p + 2) / 2 - p * (p + 2) * x + p * (p + 1) / 2 * x * x)
         scale = math.sqrt(2 / self.cutoff_A) * envelope / lengths_A
         dtype = self.frequencies.dtype
         return scale.to(dtype)[:, None] * torch.sin(torch.outer(x.to(dtype), self.frequencies))
@@ -282,12 +286,13 @@ class Network:
         pairs = graph.angle_bonds, graph.other_bonds
         one, other = (units.index_select(0, bonds) for bonds in pairs)
         cosines = graph.angle_signs * (one * other).sum(1)
+        cosines = functional.pad(cosines, (0, -len(cosines) % ALIKE_ROWS))
         phases = torch.outer(torch.acos(cosines * _COSINE_SHRINK), self._angular_frequencies)
         constant = phases.new_full((len(phases), 1), 1 / math.sqrt(2))
         fourier = torch.cat([constant, torch.sin(phases), torch.cos(phases)], dim=1)
         smooth = self._short_radial(lengths_A) @ self._short_weights
         smooth_one, smooth_other = (smooth.index_select(0, bonds) for bonds in pairs)
-        angles = fourier @ self._angles
+        angles = (fourier @ self._angles)[: len(graph.angle_bonds)]
         return angles.to(smooth.dtype), smooth_one * smooth_other
 
     def _read_out(self, atoms: Tensor, graph: Graph) -> Tensor:
@@ -295,7 +300,8 @@ class Network:
         values = functional.layer_norm(atoms, (N_FEATURES,), *self._readout_norm, _NORM_EPS)
         for weight, bias in self._readout[:-1]:
             values = functional.silu(functional.linear(values, weight, bias))
-        energies_eV = functional.linear(values, *self._readout[-1])[:, 0].double()
+        weight, bias = self._readout[-1]
+        energies_eV = ((values * weight[0]).sum(1) + bias).double()
         energies_eV = energies_eV + self.reference_energies_eV.index_select(0, graph.species)
         return energies_eV.new_zeros(graph.n_structures).index_add(0, graph.owners, energies_eV)
 
