@@ -56,9 +56,9 @@ def batching(settings: EngineSettings) -> Batching:
     """Which stages may run side by side in one process, evaluated as one batch; loads torch.
 
     On a CPU eight atoms at a time are 2.3 times as fast as one structure after the other, 32 still
-    1.4 times, and beyond 60 nothing is gained. Dynamics, whose cells are larger, run alone there:
-    how atoms are batched decides the last digits of a step, so that a run that was killed goes on
-    exactly as it would have. A GPU is idle below thousands of atoms.
+    1.4 times, and beyond 60 nothing is gained: dynamics, whose cells are larger, run alone, and no
+    bit of any result depends on what it ran beside. A GPU is idle below thousands of atoms; there
+    the last digits do depend on it.
     """
     import torch
 

@@ -76,9 +76,7 @@ def test_relaxations_side_by_side_answer_as_they_do_alone(machine, make_machine)
         if one["state"] == "failed":
             assert one["failure"]["code"] == other["failure"]["code"]
             continue
-        energies = [each["result"]["energy_eV_per_atom"] for each in (one, other)]
-        assert energies[0] == pytest.approx(energies[1], rel=0, abs=2e-6)  # float32
-        assert one["result"]["n_steps"] == other["result"]["n_steps"]
+        assert one["result"] == other["result"]
     assert machine.states() == {"done": 6, "failed": 1}
     overlap = [a for a, b in itertools.combinations(spans(machine), 2) if a[1] > b[0]]
     assert overlap, "none ran beside another"
