@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 from screening.prototypes.library import load_prototype, prototype_names
 from screening.prototypes.phases import reference_phase_names, reference_structure
 
-MAX_ATOMS = 20
+MAX_ATOMS = 18
 _SHEAR = np.array([[1, 0, 0], [2, 1, 0], [1, -1, 1]])  # another basis of the same lattice
 
 
@@ -33,10 +33,16 @@ def distorted(structure: Structure, seed: int) -> Structure:
 
 
 def reference_phases() -> list[Structure]:
-    """Every second small reference phase, and all that have one atom in a cell."""
+    """Every second small reference phase, all of one atom in a cell, and one of every element."""
     every = [reference_structure(name) for name in reference_phase_names()]
     small = [one for one in every if len(one) <= MAX_ATOMS]
-    return [one for n, one in enumerate(small) if n % 2 == 0 or len(one) == 1]
+    chosen = [one for n, one in enumerate(small) if n % 2 == 0 or len(one) == 1]
+    elements = {element for one in chosen for element in one.composition.element_composition}
+    for one in small:
+        if not elements.issuperset(one.composition.element_composition):
+            chosen.append(one)
+            elements.update(one.composition.element_composition)
+    return chosen
 
 
 def large_reference_phases() -> list[Structure]:

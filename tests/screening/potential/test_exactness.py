@@ -140,12 +140,12 @@ def test_every_element_that_the_model_knows(number):
 
 
 def test_together_or_one_by_one_gives_the_same():
-    structures = every_chemistry()
+    structures = every_chemistry()[::2]
     alone = [our_answers(ours(), [one])[0] for one in structures]
     found = distances(our_answers(ours(), structures), alone)
     assert (found < [2e-6, 5e-6, 2e-4]).all()  # float32 sums in another order
-    alone = [our_answers(ours_float64(), [one])[0] for one in structures[::4]]
-    found = distances(our_answers(ours_float64(), structures[::4]), alone)
+    alone = [our_answers(ours_float64(), [one])[0] for one in structures[::3]]
+    found = distances(our_answers(ours_float64(), structures[::3]), alone)
     assert (found < OF_FLOAT64).all()
 
 
