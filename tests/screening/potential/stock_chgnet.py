@@ -112,7 +112,7 @@ def _answers(network: CHGNet, graphs: Sequence[CrystalGraph]) -> list[Answer]:
     predictions = network.predict_graph(list(graphs), task="efs", batch_size=4)
     return [
         Answer(float(one["e"]), one["f"], one["s"])
-        for one in (predictions if len(graphs) > 1 else [predictions])
+        for one in ([predictions] if len(graphs) == 1 else predictions)
     ]
 
 

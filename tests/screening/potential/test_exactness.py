@@ -70,7 +70,8 @@ def compared(model):
 
 def distances(ones: list[Answer], others: list[Answer]):
     """Of energy, forces and stress, shape (n, 3)."""
-    return np.array([one.distances_from(other) for one, other in zip(ones, others, strict=True)])
+    pairs = zip(ones, others, strict=True)
+    return np.array([one.distances_from(other) for one, other in pairs]).reshape(-1, 3)
 
 
 def test_structures_compared_are_many_and_of_all_elements():
@@ -120,7 +121,7 @@ def allowed_of(shipped, exact):
 
 @pytest.mark.slow
 def test_numbers_of_large_crystals_are_those_of_the_package_as_shipped():
-    structures = [distorted(one, seed) for seed, one in enumerate(large_reference_phases())]
+    structures = [distorted(one, seed) for seed, one in enumerate(large_reference_phases()[::3])]
     graphs = stock_graphs(structures)
     shipped = stock_answers(graphs)
     found = distances(our_answers(ours(), structures), shipped)
@@ -301,9 +302,8 @@ def test_numbers_along_hot_dynamics_are_those_of_the_package():
     far = np.flatnonzero((found > OF_STOCK).any(axis=1))
     print(f"{len(frames)} frames of {len(frames[0])}, {len(far)} beyond; {found.max(axis=0)}")
     assert len(far) / len(frames) < 0.1
-    if len(far):
-        exact = stock_float64_answers([frames[n] for n in far], [graphs[n] for n in far])
-        assert (found[far] < allowed_of([shipped[n] for n in far], exact)).all()
+    exact = stock_float64_answers([frames[n] for n in far], [graphs[n] for n in far])
+    assert (found[far] < allowed_of([shipped[n] for n in far], exact)).all()
 
 
 def energies_without_thermostat(calculator, n_steps=2000):
