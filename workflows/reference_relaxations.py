@@ -36,7 +36,7 @@ from screening.stability.references import (
     plain_structure,
     structure_from_plain,
 )
-from workflows.execution.threads import one_thread_each
+from workflows.execution.process import computing_processes
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -228,7 +228,7 @@ def relax_all(
     context = multiprocessing.get_context("spawn")  # torch does not survive a fork
     pool = ProcessPoolExecutor(min(n_workers, len(by_size)), context, _die_with, (os.getpid(),))
     try:
-        with one_thread_each():  # each submission may start a process
+        with computing_processes():  # each submission may start a process
             futures: dict[Future[Relaxed], Start] = {
                 pool.submit(relax, start.structure, settings, protocol): start for start in by_size
             }

@@ -98,7 +98,7 @@ class ChgnetEngine:
     @cached_property
     def _potential(self) -> Potential:
         from screening.potential.evaluation import Potential
-        from workflows.execution.threads import one_torch_thread
+        from workflows.execution.process import one_torch_thread
 
         one_torch_thread()
         return Potential(weights_file(self.model))

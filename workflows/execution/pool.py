@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from screening.errors import ScreeningError
 from workflows.execution.batching import Batching
 from workflows.execution.jobs import Key
-from workflows.execution.threads import one_thread_each
+from workflows.execution.process import computing_processes
 from workflows.execution.worker import work
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def start_worker(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, store, preload, batching), daemon=True)
-    with one_thread_each(), _deaf_to_interrupts():
+    with computing_processes(), _deaf_to_interrupts():
         process.start()
     theirs.close()
     return Worker(process, ours)
