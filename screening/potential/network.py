@@ -159,7 +159,7 @@ class _Radial:
         """Shape (n, n_radial), of lengths of shape (n,) that are all below the cutoff."""
         p = _CUTOFF_EXPONENT
         x = lengths_A / self.cutoff_A
-        power = x.square().square().square()
+        power = x.square().square().square()  # pow rounds otherwise where an array ends
         envelope = 1 - power * ((p + 1) * (p + 2) / 2 - p * (p + 2) * x + p * (p + 1) / 2 * x * x)
         scale = math.sqrt(2 / self.cutoff_A) * envelope / lengths_A
         dtype = self.frequencies.dtype
