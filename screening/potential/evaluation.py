@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from screening.potential.graph import Bonds, Crystal, Graph
 
 SHORTEST_BOND_A = 0.5
-"""Half of what any two nuclei keep; nothing that CHGNet was fitted to comes near it."""
+"""The shortest bond that there is, that of H2, has 0.74 Å."""
+
+FARTHEST_A = 1e6
+"""Coordinates beyond it lose digits; from 1e9 cells on, images would be miscounted."""
 
 NARROWEST_CELL_A = 0.1
 """Bonds of a narrower one would take minutes to find, so many images are within reach."""
@@ -110,6 +113,13 @@ class Potential:
             )
         if not len(crystal.numbers):
             raise EngineFailure("the structure holds no atoms; look at what made it")
+        coordinates_A = np.abs(crystal.positions_A).max(axis=1)
+        farthest = int(np.argmax(coordinates_A))
+        if coordinates_A[farthest] > FARTHEST_A:
+            raise EngineFailure(
+                f"atom {farthest} has a coordinate of {coordinates_A[farthest]:.3g} Å, beyond "
+                f"{FARTHEST_A:g} Å; the run that moved it has flown apart"
+            )
         beyond = [
             chemical_symbols[number]
             if 0 < number < len(chemical_symbols)

@@ -70,6 +70,16 @@ BAD = {
     "infinite position": (with_value(np.inf, "positions_A"), EnergyNotFinite, "not finite"),
     "NaN cell": (with_value(np.nan, "cell_A"), EnergyNotFinite, "not finite"),
     "infinite cell": (with_value(-np.inf, "cell_A"), EnergyNotFinite, "not finite"),
+    "flown apart": (
+        pair(11, 17, distance_A=1e7),
+        EngineFailure,
+        "atom 1 has a coordinate of 1e.07 Å",
+    ),
+    "flown to infinity": (
+        pair(11, 17, distance_A=1e200),
+        EngineFailure,
+        "a coordinate of 1e.200 Å",
+    ),
     "flat cell": (
         changed(GOOD[0], cell_A=np.array([[3.0, 0, 0], [0, 3, 0], [3, 3, 0]])),
         EngineFailure,
