@@ -152,7 +152,7 @@ def _answers(
         start = time.perf_counter()
         answers = _evaluated(potential, list(asking.values()))
         took_s = time.perf_counter() - start
-        n_all = sum(len(crystal.numbers) for crystal in asking.values())
+        n_all = sum(len(crystal.numbers) for crystal in asking.values()) or 1
         for member, answer in zip(asking, answers, strict=True):
             member.busy_s += took_s * len(asking[member].numbers) / n_all
             answered.append((member, answer))
