@@ -58,8 +58,9 @@ def test_relaxed_lattice_constants(cation, anion, literature_A):
 
 
 @pytest.mark.parametrize("cell", [KCL, rock_salt("Na", "Cl", 5.5), reference_structure("KTaCl6")])
-def test_relaxation_ends_where_that_of_stock_chgnet_does(cell):
-    """Through atomate2's Maker with nothing of it changed."""
+def test_relaxation_ends_where_that_of_stock_chgnet_does(cell, tmp_path, monkeypatch):
+    """Through atomate2's Maker with nothing of it changed, which writes a file where it runs."""
+    monkeypatch.chdir(tmp_path)
     start = rattled(cell)
     settings = RelaxSettings()
     stock = ForceFieldRelaxMaker(
