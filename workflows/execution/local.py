@@ -264,10 +264,17 @@ class LocalExecutor:
         for worker in self._workers:
             if worker.is_idle:
                 return worker
-        if len(self._ready) <= sum(worker.stages is None for worker in self._workers):
-            return None  # there is a worker for each as soon as these are ready
         with_room = [w for w in self._workers if w.has_room and self._may_join(node, w)]
-        return min(with_room, key=lambda worker: len(worker.nodes), default=None)
+        least = min(with_room, key=lambda worker: len(worker.nodes), default=None)
+        if least is None:
+            return None
+        n_theirs = sum(  # what others, just starting or loading, will run to be as busy
+            max(0, len(least.nodes) - len(worker.nodes))
+            for worker in self._workers
+            if worker.stages is None
+            or all(self._may_join(other, worker) for other in worker.nodes.values())
+        )
+        return least if len(self._ready) > n_theirs else None
 
     def _may_join(self, node: _Node, worker: Worker[_Node]) -> bool:
         """Whether a job may run beside others; where one killed a worker, no one knows which."""

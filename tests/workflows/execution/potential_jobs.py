@@ -61,6 +61,15 @@ def evaluate(folder, label, number, deaths=0):
 
 
 @job
+def evaluate_until_all_have_begun(folder, label, n_jobs):
+    """Note when it begins; go on until so many jobs have."""
+    note(folder, "begins", label, os.getpid())
+    for _ in evaluations(20_000):
+        if len(notes(Path(folder))) >= n_jobs:
+            return
+
+
+@job
 def look_around(label, number):
     """Print, after each evaluation, where it is; then fail, so that all of it is kept."""
     for n, _ in evaluations(number):

@@ -9,7 +9,14 @@ import time
 import numpy as np
 import pytest
 from jobflow import Flow
-from potential_jobs import evaluate, look_around, notes, side_by_side, staged
+from potential_jobs import (
+    evaluate,
+    evaluate_until_all_have_begun,
+    look_around,
+    notes,
+    side_by_side,
+    staged,
+)
 from pymatgen.core import Lattice, Structure
 
 from screening.potential.evaluation import Potential
@@ -180,6 +187,14 @@ def test_nothing_overtakes_a_job_that_may_not_join(machine, tmp_path):
         ("begins", "last"),
         ("ends", "last"),
     ]
+
+
+def test_a_worker_that_is_first_leaves_the_others_their_share(machine, tmp_path):
+    """Which is ready some time before the second, with room for all jobs."""
+    jobs = [staged(evaluate_until_all_have_begun(str(tmp_path), str(n), 8)) for n in range(8)]
+    machine.run(Flow(jobs), n_workers=2, batching=side_by_side)
+    n_begun = collections.Counter(pid for _, _, pid in notes(tmp_path))
+    assert sorted(n_begun.values()) == [4, 4]
 
 
 class Cramped(Potential):
