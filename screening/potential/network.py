@@ -38,19 +38,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from screening.potential.graph import CUTOFF_A, SHORT_CUTOFF_A
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from screening.potential.graph import Graph
     from screening.potential.weights import Weights
 
-from screening.potential.graph import CUTOFF_A, SHORT_CUTOFF_A
-
 N_FEATURES = 64
 N_UPDATES = 4
 ALIKE_ROWS = 4
 """From so many rows on, each row of a product of matrices is what it is among any others, and in
-float64 in multiples of it: a structure has the same energy, bit by bit, in whatever batch."""
+float64 in multiples of it: on a CPU, in one thread, a structure has the same energy, bit by bit, in
+whatever batch. No library promises that; it is tested."""
 _CUTOFF_EXPONENT = 8
 _NORM_EPS = 1e-5
 _COSINE_SHRINK = 1 - 1e-6  # the model's own; keeps the slope of the arc cosine finite

@@ -3,7 +3,8 @@
 An optimiser or integrator asks its calculator for forces in the middle of a step. Each program here
 runs in a greenlet of its own and stops at that question; when all have asked, their structures are
 evaluated together and each goes on with its answer. A program that ends makes room for the next, so
-none waits for the slowest; what each computes is what it computes alone, to rounding.
+none waits for the slowest. What each computes is what it computes alone: on a CPU in one thread bit
+by bit, else to rounding.
 """
 
 from __future__ import annotations
