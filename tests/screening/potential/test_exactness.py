@@ -37,7 +37,7 @@ MODELS = ["0.3.0", "r2scan"]
 # Of energy in eV/atom, forces in eV/Å and stress in GPa: what the package's float32 may differ by,
 # what float32 here may differ by from exact arithmetic, and what float64 may.
 OF_STOCK = np.array([1e-5, 2e-4, 1e-3])
-OF_FLOAT32 = np.array([5e-6, 1e-4, 5e-4])
+OF_FLOAT32 = np.array([2e-6, 5e-5, 2e-4])
 OF_FLOAT64 = np.array([1e-12, 1e-11, 1e-10])
 
 
@@ -57,7 +57,7 @@ def compared(model):
     known = [
         n
         for n, one in enumerate(every_chemistry())
-        if model == "0.3.0" or (n % 4 == 0 and "Yb" not in one.symbol_set)
+        if model == "0.3.0" or (n % 5 == 0 and "Yb" not in one.symbol_set)
     ]
     structures = [every_chemistry()[n] for n in known]
     graphs = [graphs_of_every_chemistry()[n] for n in known]
@@ -103,7 +103,7 @@ def test_float32_stays_near_exact_arithmetic(model):
 def test_numbers_are_those_of_the_package_as_shipped(model):
     """But for few structures, where it is the package that is far from exact arithmetic.
 
-    Its arc cosine of a float32 cosine magnifies rounding where atoms stand in line, by up to 4e-4
+    Its arc cosine of a float32 cosine magnifies rounding where atoms stand in line, by up to 5e-4
     eV/Å in forces. There, what it differs by from its own code in float64 is allowed as well.
     """
     structures, shipped, exact = compared(model)
