@@ -234,6 +234,7 @@ def relax_all(
             }
         for future in as_completed(futures):
             yield futures[future], future.result()
+        pool.shutdown()  # its thread, left to itself, may trip over the end of the interpreter
     except BrokenProcessPool as error:
         raise EngineFailure(
             "a process that relaxed reference phases died, perhaps for want of memory; what was "

@@ -76,7 +76,7 @@ class Weights:
         except Exception as error:  # whatever a file that is something else makes torch raise
             raise InvalidInput(
                 f"{path}: cannot be read as weights of CHGNet ({type(error).__name__}: {error}); "
-                "reinstall chgnet"
+                "needed: a checkpoint that the chgnet package ships; if it is one, reinstall chgnet"
             ) from error
         names = arguments.keys() | _ARCHITECTURE.keys()
         differences = [

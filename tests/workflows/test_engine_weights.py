@@ -112,3 +112,8 @@ def test_a_plan_says_which_compositions_the_weights_do_not_know(tmp_path):
     assert document["beyond_engine"] == {"Yb": ["Li3YbCl6"]}
     path.write_text(FAMILY.replace("r2scan", "0.3.0"))
     assert "never fitted" not in CliRunner().invoke(app, ["plan", str(path)]).stderr
+
+
+def test_unknown_names_of_weights_are_answered_with_the_known_ones():
+    with pytest.raises(InvalidInput, match=r"no weights 'R2SCAN'; needed: one of 0\.3\.0, r2scan"):
+        weights_file("R2SCAN")

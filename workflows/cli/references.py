@@ -164,6 +164,13 @@ def build(
         f"{out}: {len(compounds)} phases with {settings.name} {settings.model}, {workers} at a time"
     )
     console.print(told, highlight=False, markup=False, soft_wrap=True)
+    if lacking := sorted(set(wanted or ()).difference(*(c.elements for c in compounds))):
+        console.print(
+            f"note: no structure that comes with the package holds {', '.join(lacking)}; the "
+            "snapshot will be without",
+            highlight=False,
+            soft_wrap=True,
+        )
     try:
         with _Progress(console, "relaxing") as progress:
             built = build_snapshot(compounds, settings, out, workers, progress.relaxed)

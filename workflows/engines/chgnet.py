@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from screening.documents import UNCORRECTED, EnergyConvention, Relaxation
-from screening.errors import NotConverged
+from screening.errors import InvalidInput, NotConverged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,12 +71,19 @@ def convention(model: str) -> EnergyConvention:
 
 
 def weights_file(model: str) -> Path:
-    """The packaged weights, found without importing torch."""
+    """The packaged weights, found without importing torch.
+
+    Raises:
+        InvalidInput: no weights of that name are known here.
+        FileNotFoundError: they are not where the chgnet package should have them.
+    """
     spec = importlib.util.find_spec("chgnet")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("chgnet is not installed; pip install -c constraints.txt -e .")
     folder = Path(spec.origin).parent / "pretrained" / model
     found = sorted(folder.glob("*.tar"))
+    if not found and model not in _FITTED:
+        raise InvalidInput(f"no weights {model!r}; needed: one of {', '.join(_FITTED)}")
     if not found:
         raise FileNotFoundError(
             f"the installed chgnet ships no weights {model}; pip install -c constraints.txt -e ."

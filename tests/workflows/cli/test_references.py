@@ -119,9 +119,10 @@ def test_no_usable_run_writes_nothing(halideflow, tmp_path):
 
 def test_build_relaxes_once(halideflow, tmp_path):
     out = tmp_path / "mine.json"
-    arguments = ("build", "--elements", "K", "--out", out, "--workers", "1", "--json")
+    arguments = ("build", "--elements", "K,Po", "--out", out, "--workers", "1", "--json")
     first = halideflow(*arguments)
     assert first.exit_code == 0, first.output
+    assert "no structure that comes with the package holds Po" in first.stderr
     document = json.loads(first.stdout)
     assert (document["elements"], document["failures"]) == (["K"], {})
     assert document["n_relaxed"] == document["n_phases"] == 1
