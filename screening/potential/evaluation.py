@@ -131,7 +131,7 @@ class Potential:
         if beyond:
             raise EngineFailure(
                 f"CHGNet was never fitted to {', '.join(beyond)}; leave the element out, or use "
-                "another engine"
+                "weights that know it"
             )
         faces_A2 = np.linalg.norm(np.cross(crystal.cell_A, np.roll(crystal.cell_A, 1, 0)), axis=1)
         if not _volume_A3(crystal) > NARROWEST_CELL_A * faces_A2.max():

@@ -119,7 +119,7 @@ def plan(campaign: CampaignFile, as_json: Json = False) -> None:
         for symbol, formulas in beyond.items():
             typer.echo(
                 f"note: {config.engine.name} {config.engine.model} was never fitted to {symbol}: "
-                f"{_listed(formulas)} will fail; leave it out, or choose another engine.model",
+                f"{_listed(formulas)} will fail; leave it out, or use weights that know it",
                 err=True,
             )
         for problem in problems:
