@@ -34,7 +34,7 @@ NARROWEST_CELL_A = 0.1
 # MPtrj, which CHGNet was fitted to, holds 89 of the first 94 elements.
 _NOT_IN_TRAINING = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
 # Bonds evaluated at once: on a CPU few enough for its caches, on a GPU for its memory.
-_BONDS_AT_ONCE = {"cpu": 2_400, "cuda": 500_000}
+_BONDS_AT_ONCE = {"cpu": 2_400, "cuda": 200_000}
 
 
 @dataclass(frozen=True)
