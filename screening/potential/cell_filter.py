@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CellFilter(FrechetCellFilter):  # type: ignore[misc]  # ASE is not typed
-    """`FrechetCellFilter` without its options: the same path to rounding, 30 times as fast.
+    """`FrechetCellFilter` without its options: the same path to rounding, a dozen times as fast.
 
     The cell is C = C_0 exp(U)^T, and U is among the variables, times the number of atoms. Here U is
     kept rather than found anew as a logarithm, the gradient is taken once a step rather than three
