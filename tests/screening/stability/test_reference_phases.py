@@ -34,7 +34,8 @@ def test_shipped_structures_are_of_this_world(shipped):
     for phase in shipped.phases:
         check_structure(phase.structure, phase.structure[0].specie.symbol)
         volume_A3 = phase.structure.volume / len(phase.structure)
-        assert 5 < volume_A3 < 130, f"{phase.name}: {volume_A3:.1f} Å³ per atom"
+        # caesium has 110 Å³ by experiment, and 134 with r2scan
+        assert 5 < volume_A3 < 140, f"{phase.name}: {volume_A3:.1f} Å³ per atom"
         assert LOWEST_EV_PER_ATOM[shipped.convention.functional] < phase.energy_eV_per_atom < 0
 
 
