@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from stock_chgnet import crystal, stock_graphs
 
-from screening.cells import perpendicular_widths_A
 from screening.potential.graph import CUTOFF_A, SHORT_CUTOFF_A, find_bonds, join
 from screening.prototypes.phases import reference_structure
 
@@ -38,7 +37,7 @@ def skewed_cells(draw):
         st.lists(st.floats(55, 119), min_size=3, max_size=3).filter(lambda a: sum(a) < 350)
     )
     lattice = Lattice.from_parameters(*lengths_A, *angles)
-    assume(perpendicular_widths_A(lattice.matrix).min() > 1)  # a flat cell has endless neighbours
+    assume(lattice.volume > 15)  # a flat cell has endless neighbours
     places = rng.uniform(-2, 2, (draw(st.integers(1, 4)), 3))
     return Structure(lattice, ["K"] * len(places), places)
 
