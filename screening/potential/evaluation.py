@@ -10,6 +10,7 @@ import torch
 from ase.data import chemical_symbols
 
 from screening.errors import EnergyNotFinite, EngineFailure
+from screening.potential.elements import NOT_IN_MPTRJ
 from screening.potential.graph import CUTOFF_A, find_bonds, join
 from screening.potential.network import ALIKE_ROWS, Network
 from screening.potential.weights import Weights
@@ -31,8 +32,6 @@ FARTHEST_A = 1e6
 NARROWEST_CELL_A = 0.1
 """Bonds of a narrower one would take minutes to find, so many images are within reach."""
 
-# MPtrj, which CHGNet was fitted to, holds 89 of the first 94 elements.
-_NOT_IN_TRAINING = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
 # Bonds evaluated at once: on a CPU few enough for its caches, on a GPU for its memory.
 _BONDS_AT_ONCE = {"cpu": 2_400, "cuda": 200_000}
 
@@ -67,7 +66,7 @@ class Potential:
     def __init__(self, weights_file: Path, device: str | None = None) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = Network(Weights.read(weights_file), self.device)
-        self._unknown = _NOT_IN_TRAINING | {
+        self._unknown = NOT_IN_MPTRJ | {
             chemical_symbols[1 + n]
             for n, energy_eV in enumerate(self._network.reference_energies_eV.tolist())
             if abs(energy_eV) < 1e-6  # the model was never fitted to anything that holds it

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from screening.documents import UNCORRECTED, EnergyConvention, Relaxation
 from screening.errors import InvalidInput, NotConverged
+from screening.potential.elements import NOT_IN_MPTRJ
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,11 +42,10 @@ class _Fitted:
     unknown: frozenset[str]
 
 
-_NOT_IN_MPTRJ = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
 _FITTED = {
-    "0.3.0": _Fitted("PBE/PBE+U", "MP2020, inside the potential", _NOT_IN_MPTRJ),
+    "0.3.0": _Fitted("PBE/PBE+U", "MP2020, inside the potential", NOT_IN_MPTRJ),
     # MP-r2SCAN: Huang et al., npj Comput. Mater. (2025), "Cross-functional transferability"
-    "r2scan": _Fitted("r2SCAN", UNCORRECTED, _NOT_IN_MPTRJ | {"Yb"}),
+    "r2scan": _Fitted("r2SCAN", UNCORRECTED, NOT_IN_MPTRJ | {"Yb"}),
 }
 _N_ELEMENTS = 94
 
