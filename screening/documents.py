@@ -35,6 +35,9 @@ class Failure(Document):
     code: str = Field(description="stable name, see screening.errors")
     message: str
     log_tail: str = Field(default="", description="last lines of the log or traceback")
+    corrections: tuple[str, ...] = Field(
+        default=(), description="what was changed and tried again before it was given up"
+    )
 
 
 class Rejection(Document):
@@ -142,6 +145,21 @@ class StageDocument(Document):
         return self
 
 
+class VaspCalculation(Document):
+    """A run of VASP: what is needed to repeat it, and what it took."""
+
+    name: str = Field(description="of its folder, e.g. relax-1")
+    version: str = Field(description="of the program; a rehearsal says so here")
+    incar: dict[str, Any]
+    kpoints: str = Field(description="the mesh")
+    potcars: dict[str, str] = Field(description="title -> hash of each pseudopotential")
+    n_ionic_steps: int
+    corrections: tuple[str, ...] = Field(description="what custodian found and changed")
+    elapsed_s: float
+    n_cores: int | None
+    folder: str = Field(description="host:path of its files")
+
+
 class Relaxation(Document):
     """A relaxed structure and its energy."""
 
@@ -151,6 +169,9 @@ class Relaxation(Document):
     max_force_eV_per_A: float
     volume_change_percent: float
     convention: EnergyConvention
+    calculations: tuple[VaspCalculation, ...] = Field(
+        default=(), description="runs of VASP that it took; none with other engines"
+    )
 
 
 class RelaxDocument(StageDocument):

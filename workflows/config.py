@@ -9,16 +9,20 @@ from pydantic import AfterValidator, Field, model_validator
 from screening.candidate_settings import CandidateSettings
 from screening.gates import Gates
 from screening.ordering_settings import Settings
+from workflows.vasp_settings import ExecutionSettings, VaspSettings
 
 # Keys of a campaign that decide no result.
-NOT_SCIENCE = frozenset({"name", "description", "results_dir", "store", "published"})
+NOT_SCIENCE = frozenset({"name", "description", "results_dir", "store", "published", "execution"})
 
 
 class EngineSettings(Settings):
     """What computes energies and forces."""
 
-    name: Literal["chgnet"] = Field(
-        default="chgnet", description="chgnet: the embedded potential, no licence needed"
+    name: Literal["chgnet", "vasp", "rehearsal"] = Field(
+        default="chgnet",
+        description="chgnet: the embedded potential, no licence needed; vasp: VASP in Materials "
+        "Project settings through atomate2; rehearsal: the same with a stand-in for VASP that "
+        "computes with the embedded potential, to try a campaign before it costs anything",
     )
     model: Literal["0.3.0", "r2scan"] = Field(
         default="0.3.0",
@@ -26,11 +30,31 @@ class EngineSettings(Settings):
         "energies with MP2020 corrections; r2scan: r2SCAN energies without any, not for Yb. Each "
         "has its own reference phases",
     )
+    vasp: VaspSettings = VaspSettings()
+
+    @property
+    def runs_vasp(self) -> bool:
+        """Whether its energies come out of VASP's files."""
+        return self.name != "chgnet"
 
     @property
     def references(self) -> str:
-        """The shipped snapshot whose energies are of these weights."""
+        """Reference phases on the scale of its energies.
+
+        A shipped snapshot, or, for VASP, where `halideflow references fetch` puts those of the
+        Materials Project.
+        """
+        if self.runs_vasp:
+            return "references" if self.name == "vasp" else self.name
         return f"{self.name}-{self.model}"
+
+    @model_validator(mode="after")
+    def _weights_that_are_used(self) -> Self:
+        if self.runs_vasp and self.model != "0.3.0":
+            raise ValueError(
+                f"model is {self.model}, but engine {self.name} has PBE energies; leave it out"
+            )
+        return self
 
 
 class RelaxSettings(Settings):
@@ -254,6 +278,20 @@ class CampaignConfig(Settings):
         default=(), description="windows from the literature, to print beside the computed ones"
     )
     store: StoreSettings = StoreSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+
+    @model_validator(mode="after")
+    def _convergence_is_said_once(self) -> Self:
+        """MPRelaxSet has its own, in VASP's words."""
+        if not self.engine.runs_vasp:
+            return self
+        for key, tag in (("max_force_eV_per_A", "EDIFFG"), ("max_steps", "NSW")):
+            if getattr(self.relax, key) != RelaxSettings.model_fields[key].default:
+                raise ValueError(
+                    f"relax.{key} is for engine chgnet; engine {self.engine.name} relaxes as the "
+                    f"Materials Project does, or by engine.vasp.relax.incar.{tag}: leave it out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _references_are_those_of_the_engine(self) -> Self:

@@ -27,6 +27,7 @@ from screening.errors import (
     ScreeningError,
 )
 from screening.stability.caveats import compound_caveats, element_caveats
+from screening.stability.conventions import VASP
 from screening.stability.corrections import (
     halide_anions,
     holds_halide_corrections,
@@ -45,7 +46,6 @@ from workflows.materials_project_client import (
     server_address,
 )
 from workflows.references import write_snapshot
-from workflows.vasp_references import CONVENTION
 
 if TYPE_CHECKING:
     from pymatgen.entries.computed_entries import ComputedStructureEntry
@@ -189,7 +189,7 @@ def _others(folder: Path, systems: Sequence[System]) -> Iterator[tuple[System, R
 
 
 def _is_ours(snapshot: ReferencePhases) -> bool:
-    return snapshot.convention == CONVENTION and bool(_SOURCE.match(snapshot.source))
+    return snapshot.convention == VASP and bool(_SOURCE.match(snapshot.source))
 
 
 def _version(snapshot: ReferencePhases) -> str:
@@ -225,7 +225,7 @@ def snapshot_of(
         )
     _require_gga(entries, name)
     snapshot = ReferencePhases(
-        convention=CONVENTION,
+        convention=VASP,
         source=f"Materials Project, database version {version}, {THERMO_TYPE} entries of {name}",
         date=datetime.now(UTC).date().isoformat(),
         element_caveats=element_caveats(system),

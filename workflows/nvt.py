@@ -156,6 +156,7 @@ class NvtRun:
             temperature_K=self._legs[-1].to_K,
             potential_energies_eV=np.array(self._series["potential_energies_eV"]),
             kinetic_temperatures_K=self.kinetic_temperatures_K,
+            conserved_energies_eV=np.array(self._series["conserved_eV"]),
         )
 
     def drift_eV_per_atom_per_ps(self) -> float:

@@ -20,6 +20,7 @@ from workflows.engines import batching
 from workflows.execution.jobs import JobTable
 from workflows.execution.local import JobEvent, LocalExecutor, Summary
 from workflows.results import ResultsFolder
+from workflows.vasp.execution import processes_execute
 
 if TYPE_CHECKING:
     from jobflow import Flow, JobStore
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
     from workflows.config import CampaignConfig
 
-# Every worker needs these; importing them takes longer than a small relaxation.
+# What every worker needs; importing it takes longer than a small relaxation.
 _PRELOAD = ("workflows.campaign", "screening.potential.evaluation", "atomate2.forcefields.jobs")
+_PRELOAD_VASP = ("workflows.campaign", "workflows.vasp.relaxation", "workflows.vasp.dynamics")
 _NAMED_VERSIONS = ("halideflow", "chgnet", "torch", "ase", "atomate2", "jobflow", "pymatgen")
 
 
@@ -64,15 +66,18 @@ def run_campaign(
         versions = {name: version(name) for name in _NAMED_VERSIONS}
         versions["references"] = ReferencePhases.load(config.stability.references).sha256
         run = table.begin_run(config.name, config.model_dump_json(), versions, time.time())
-        with LocalExecutor(
-            table,
-            store,
-            folder.work,
-            n_workers,
-            _PRELOAD,
-            on_event,
-            partial(batching, config.engine),
-        ) as executor:
+        with (
+            processes_execute(config.execution),
+            LocalExecutor(
+                table,
+                store,
+                folder.work,
+                n_workers,
+                _PRELOAD_VASP if config.engine.runs_vasp else _PRELOAD,
+                on_event,
+                partial(batching, config.engine),
+            ) as executor,
+        ):
             if config_file.resolve() != folder.config_copy.resolve():
                 shutil.copyfile(config_file, folder.config_copy)
             summary = executor.run(flow, run, retry_failed)

@@ -21,20 +21,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from screening.documents import EnergyConvention
-from screening.errors import InvalidInput
+from screening.errors import InvalidInput, UnsoundHull
 from screening.stability.caveats import compound_caveats, element_caveats
-from screening.stability.corrections import MP2020, halide_anions, holds_halide_corrections
+from screening.stability.conventions import VASP
 from screening.stability.references import ENERGY_DECIMALS, ReferencePhase, ReferencePhases
+from workflows.rehearsal import REHEARSAL_VERSION
+from workflows.vasp.energies import corrected, require_functional
 
 if TYPE_CHECKING:
     from pymatgen.entries.computed_entries import ComputedStructureEntry
     from pymatgen.io.vasp import Vasprun
 
-CONVENTION = EnergyConvention(
-    code="vasp", functional="PBE/PBE+U", corrections=MP2020, potential="MP legacy PBE POTCARs"
-)
-REHEARSAL_VERSION = "0.0.0-rehearsal"  # what a stand-in for VASP writes as its version
 MIN_CUTOFF_EV = 520.0  # of all Materials Project runs
 _FILE = re.compile(r"(.*[._-])?vasprun\.xml(\.gz)?")
 _MOLECULAR_DYNAMICS = 0  # value of IBRION
@@ -135,9 +132,10 @@ def _require_finished(run: Vasprun) -> None:
 
 
 def _require_settings(run: Vasprun) -> None:
-    if run.run_type not in ("GGA", "GGA+U"):
-        hint = " (leave GGA unset: GGA = PE is not read as PBE)" if run.run_type == "PBE" else ""
-        raise Refused(f"functional {run.run_type}, needed: GGA or GGA+U{hint}")
+    try:
+        require_functional(str(run.run_type))
+    except UnsoundHull as error:
+        raise Refused(str(error)) from error
     cutoff_eV = float(run.parameters.get("ENMAX", 0.0))
     if cutoff_eV < MIN_CUTOFF_EV:
         raise Refused(f"ENCUT is {cutoff_eV:g} eV, Materials Project runs have {MIN_CUTOFF_EV:g}")
@@ -147,28 +145,12 @@ def _corrected(entry: ComputedStructureEntry) -> ComputedStructureEntry:
     """With the MP2020 corrections, and certainly with those of its halides.
 
     Raises:
-        Refused: upstream does not accept potentials or Hubbard U of the run.
+        Refused: see `workflows.vasp.energies.corrected`.
     """
-    from pymatgen.analysis.compatibility import (
-        CompatibilityError,
-        MaterialsProject2020Compatibility,
-    )
-
-    scheme = MaterialsProject2020Compatibility()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            scheme.process_entry(entry, on_error="raise")
-            if not holds_halide_corrections(entry.composition, entry.correction_per_atom):
-                # upstream could not guess the charges; it takes ours for what is an anion
-                anions = dict.fromkeys(halide_anions(entry.composition), -1.0)
-                entry.data["oxidation_states"] = entry.data["oxidation_states"] | anions
-                scheme.process_entry(entry, on_error="raise")
-    except CompatibilityError as error:
-        what = str(error).partition(" for {")[0]
-        raise Refused(f"not in Materials Project settings: {what}") from error
-    assert holds_halide_corrections(entry.composition, entry.correction_per_atom)
-    return entry
+        return corrected(entry)
+    except (InvalidInput, UnsoundHull) as error:
+        raise Refused(str(error)) from error
 
 
 def _snapshot(folder: Path, entries: dict[str, ComputedStructureEntry]) -> ReferencePhases:
@@ -178,7 +160,7 @@ def _snapshot(folder: Path, entries: dict[str, ComputedStructureEntry]) -> Refer
         for run, entry in entries.items()
     )
     snapshot = ReferencePhases(
-        convention=CONVENTION,
+        convention=VASP,
         source=f"VASP runs in {folder.resolve().name}",
         date=datetime.now(UTC).date().isoformat(),
         element_caveats=element_caveats(_symbols(phases)),

@@ -22,9 +22,9 @@ from pymatgen.core.periodic_table import Element
 
 from screening.documents import EnergyConvention
 from screening.errors import InvalidInput, MissingCorrection
+from screening.stability.conventions import MP2020
 from screening.stability.references import ReferencePhase, ReferencePhases
 
-MP2020 = "MP2020"  # of a convention whose entries hold the corrections one by one
 HALOGENS = ("F", "Cl", "Br", "I")
 SAME_CORRECTION_EV_PER_ATOM = 1e-3
 _OXYGEN = ("oxide", "peroxide", "superoxide", "ozonide")

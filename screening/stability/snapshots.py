@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from screening.errors import InvalidInput
+from screening.stability.conventions import rehearsal_of
 from screening.stability.references import ReferencePhases
 
 SUFFIX = ".json"
+REHEARSAL = "rehearsal"
+"""The shipped snapshot for rehearsals: the phases of the potential behind the stand-in."""
+_REHEARSED = "chgnet-0.3.0"
 
 
 class _Stamp(NamedTuple):
@@ -25,7 +29,8 @@ class _Stamp(NamedTuple):
 def shipped_snapshots() -> tuple[str, ...]:
     """Names of the snapshots inside the package."""
     files = (item.name for item in _data().iterdir())
-    return tuple(sorted(name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX)))
+    names = [name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX)]
+    return tuple(sorted([*names, REHEARSAL]))
 
 
 def locate_snapshot(snapshot: str | Path) -> Path:
@@ -35,7 +40,8 @@ def locate_snapshot(snapshot: str | Path) -> Path:
         InvalidInput: neither a shipped name nor a file or folder.
     """
     if str(snapshot) in shipped_snapshots():
-        return Path(str(_data() / f"{snapshot}{SUFFIX}"))
+        file = _REHEARSED if snapshot == REHEARSAL else snapshot
+        return Path(str(_data() / f"{file}{SUFFIX}"))
     path = Path(snapshot)
     if not path.exists():
         raise InvalidInput(
@@ -69,13 +75,18 @@ def load_snapshot(snapshot: str | Path) -> ReferencePhases:
     for file in snapshot_files(snapshot):
         status = file.stat()
         stamps.append(_Stamp(file, status.st_mtime_ns, status.st_size))
-    return _load(tuple(stamps))
+    return _load(tuple(stamps), is_rehearsal=snapshot == REHEARSAL)
 
 
 @lru_cache(maxsize=8)
-def _load(stamps: tuple[_Stamp, ...]) -> ReferencePhases:
+def _load(stamps: tuple[_Stamp, ...], *, is_rehearsal: bool) -> ReferencePhases:
     parts = {str(path): ReferencePhases.parse(path.read_bytes(), str(path)) for path, *_ in stamps}
-    return ReferencePhases.merge(parts) if len(parts) > 1 else next(iter(parts.values()))
+    references = ReferencePhases.merge(parts) if len(parts) > 1 else next(iter(parts.values()))
+    if not is_rehearsal:
+        return references
+    # energies of the potential itself, which must meet no others all the same
+    convention = rehearsal_of(references.convention)
+    return references.model_copy(update={"convention": convention, "relaxation": None})
 
 
 def _data() -> Traversable:

@@ -6,7 +6,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainSerializer, model_validator
 
-from screening.documents import Document, EnergyConvention, Failure, StageDocument
+from screening.documents import (
+    Document,
+    EnergyConvention,
+    Failure,
+    StageDocument,
+    VaspCalculation,
+)
 from screening.transport.trajectory import Trajectory
 
 
@@ -15,11 +21,15 @@ class RunEnd(Document):
 
     converged: D is known as exactly as was asked for; bound_rejects: D is so small that a gate
     rejects the candidate; budget: the longest time allowed is used up; melted: the framework moves;
-    exploded: the atoms flew apart.
+    exploded: the atoms flew apart; drifted: the integrator does not conserve its energy; failed:
+    the program that moves the atoms failed too often, what was obtained counts.
     """
 
-    outcome: Literal["converged", "bound_rejects", "budget", "melted", "exploded"]
+    outcome: Literal[
+        "converged", "bound_rejects", "budget", "melted", "exploded", "drifted", "failed"
+    ]
     message: str = Field(description="with the numbers that decided")
+    failure: Failure | None = Field(default=None, description="what the program failed with")
 
 
 class MolecularDynamics(Document):
@@ -35,6 +45,9 @@ class MolecularDynamics(Document):
     energy_drift_eV_per_atom_per_ps: float
     seed: int
     convention: EnergyConvention
+    calculations: tuple[VaspCalculation, ...] = Field(
+        default=(), description="runs of VASP that it took; none with other engines"
+    )
     # pydantic would take a dataclass apart field by field; monty's form keeps the arrays together
     trajectory: Annotated[
         Trajectory, PlainSerializer(Trajectory.as_dict, return_type=dict[str, Any])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from screening.transport.series import block_means, statistical_inefficiency
+from screening.transport.series import block_means, change_along_line, statistical_inefficiency
 from screening.transport.trajectory import Trajectory
 from screening.units import BOLTZMANN_EV_PER_K
 
@@ -57,24 +57,12 @@ def run_flags(trajectory: Trajectory) -> tuple[str, ...]:
 
 
 def _drift(values: NDArray[np.float64], large: float) -> float | None:
-    """Change along the least-squares line over the run; None unless significant and large.
-
-    The error of the slope is that of independent values times √g, g being the statistical
-    inefficiency of the residuals.
-    """
+    """Change along the least-squares line over the run; None unless significant and large."""
     means, _ = block_means(values)
-    n = len(means)
-    if n < 3:
+    if len(means) < 3:
         return None
-    time = np.linspace(-0.5, 0.5, n)
-    slope = float(time @ means / (time @ time))
-    if abs(slope) < large:
-        return None
-    residuals = means - means.mean() - slope * time
-    g = statistical_inefficiency(residuals)
-    dof = max(n / g - 2, 1.0)
-    error = math.sqrt(float(residuals @ residuals) / n * g / float(time @ time) * (1 + 2 / dof))
-    return slope if abs(slope) > _reach(dof) * error else None
+    change, error, dof = change_along_line(means)
+    return change if abs(change) >= large and abs(change) > _reach(dof) * error else None
 
 
 def _is_off(values: NDArray[np.float64], target: float) -> bool:

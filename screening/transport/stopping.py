@@ -15,6 +15,7 @@ from screening.transport.arrhenius import ROOM_TEMPERATURE_K
 from screening.transport.diffusivity import MIN_DURATION_PS
 from screening.transport.documents import Diffusivity, RunEnd
 from screening.transport.nernst_einstein import conductivity_per_diffusivity
+from screening.transport.series import block_means, change_along_line
 from screening.transport.trajectory import Trajectory
 from screening.units import A3_TO_CM3
 
@@ -22,6 +23,9 @@ from screening.units import A3_TO_CM3
 # and again. Hops at the threshold's own rate, looked at all the time, pass below a threshold / 1.3
 # in under 5 % of runs; below the threshold itself in 18 %.
 REPEATED_LOOKS = 1.3
+# In 10 ps, what heats a crystal by 200 K: 3 k_B T per atom.
+MAX_DRIFT_EV_PER_ATOM_PER_PS = 0.005
+MIN_DRIFT_FRAMES = 10
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,9 @@ def judge(
 ) -> RunEnd | None:
     """Whether the run ends here, and why; None to go on.
 
+    An integrator that does not conserve its energy ends every run, those of a fixed length too, and
+    before all else: its atoms move in no ensemble that anything follows from.
+
     Args:
         trajectory: all that was produced so far.
         mobile_ion: element symbol.
@@ -101,6 +108,8 @@ def judge(
     Raises:
         InvalidInput: what no longer run would mend, such as no framework.
     """
+    if message := _drifts(trajectory):
+        return RunEnd(outcome="drifted", message=message)
     if rule.relative_error is None:
         fixed = f"fixed length of {trajectory.duration_ps:.4g} ps"
         return RunEnd(outcome="budget", message=fixed) if is_last else None
@@ -139,6 +148,38 @@ def decide(diffusivity: Diffusivity, rule: StoppingRule, *, is_last: bool) -> Ru
     if is_last:
         return RunEnd(outcome="budget", message=f"{known}, {target or 0:.0%} asked for")
     return None
+
+
+def conserved_drift_eV_per_atom_per_ps(trajectory: Trajectory) -> tuple[float, float] | None:
+    """Least-squares slope of the conserved energy, and its standard error.
+
+    The error counts the residuals' correlation in time, see `change_along_line`.
+
+    Returns:
+        None where the energy was not recorded, or in fewer than `MIN_DRIFT_FRAMES` frames.
+    """
+    energies_eV = trajectory.conserved_energies_eV
+    if energies_eV is None or len(energies_eV) < MIN_DRIFT_FRAMES:
+        return None
+    per_atom_eV, n_frames = block_means((energies_eV - energies_eV[0]) / len(trajectory.species))
+    change_eV, error_eV, _ = change_along_line(per_atom_eV)
+    time_ps = trajectory.frame_interval_ps * n_frames * (len(per_atom_eV) - 1)
+    return change_eV / time_ps, error_eV / time_ps
+
+
+def _drifts(trajectory: Trajectory) -> str | None:
+    """The drift in numbers, where it is too large beyond chance."""
+    drift = conserved_drift_eV_per_atom_per_ps(trajectory)
+    if drift is None:
+        return None
+    slope, error = (1000 * value for value in drift)
+    largest = 1000 * MAX_DRIFT_EV_PER_ATOM_PER_PS
+    if not abs(slope) - 2 * error > largest:  # NaN is for others to judge
+        return None
+    return (
+        f"the conserved energy drifts by {slope:+.3g} ± {error:.2g} meV/atom/ps, at most "
+        f"{largest:g} allowed; use a shorter dynamics.timestep_fs, or with DFT a tighter EDIFF"
+    )
 
 
 def _highest(diffusivity: Diffusivity) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from monty.json import MSONable
 from numpy.typing import NDArray
 
-_SERIES = ("potential_energies_eV", "kinetic_temperatures_K")
+SERIES = ("potential_energies_eV", "kinetic_temperatures_K", "conserved_energies_eV")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,9 @@ class Trajectory(MSONable):
         temperature_K: target temperature of the thermostat.
         potential_energies_eV: shape (n_frames,), of the whole cell; None where not recorded.
         kinetic_temperatures_K: shape (n_frames,); None where not recorded.
+        conserved_energies_eV: shape (n_frames,), of the extended system, i.e. with the thermostat's
+            energy; constant for an exact integrator at constant temperature; None where not
+            recorded.
         notes: what a reader of the results should know of where it came from, e.g. that a file
             was cut short.
 
@@ -43,6 +46,7 @@ class Trajectory(MSONable):
     temperature_K: float
     potential_energies_eV: NDArray[np.float64] | None = None
     kinetic_temperatures_K: NDArray[np.float64] | None = None
+    conserved_energies_eV: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,7 +76,7 @@ class Trajectory(MSONable):
 
     def _series(self) -> dict[str, Any]:
         """What was recorded once a frame besides positions."""
-        series = {name: getattr(self, name) for name in _SERIES}
+        series = {name: getattr(self, name) for name in SERIES}
         return {name: values for name, values in series.items() if values is not None}
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,5 +111,5 @@ class Trajectory(MSONable):
                 stride=int(arrays["stride"]),
                 temperature_K=float(arrays["temperature_K"]),
                 notes=tuple(str(note) for note in arrays.get("notes", ())),
-                **{name: arrays[name] for name in _SERIES if name in arrays},
+                **{name: arrays[name] for name in SERIES if name in arrays},
             )

@@ -26,6 +26,16 @@ class Run:
     def positions_A(self):
         return self.fractional @ self.cell_A
 
+    @property
+    def conserved_eV(self):
+        """With 1.5 eV of the atoms' motion and a thermostat's share."""
+        return self.energies_eV + 1.5 + np.linspace(0, 0.2, len(self.energies_eV))
+
+    @property
+    def forces_eV_per_A(self):
+        """As printed; of no potential."""
+        return np.round(np.sin(7 * self.fractional), 6)
+
     def frames(self, *which):
         part = slice(*which)
         return replace(self, fractional=self.fractional[part], energies_eV=self.energies_eV[part])
@@ -100,25 +110,71 @@ def vasprun(run, **changes):
         f'</parameters>\n<atominfo><array name="atoms"><set>\n{atoms}</set></array></atominfo>\n',
         f'<structure name="initialpos">\n{_structure(run.cell_A, run.fractional[0])}</structure>\n',
     ]
-    for frame, energy_eV in zip(run.fractional, run.energies_eV, strict=True):
+    for frame, forces, energy_eV, total_eV in _steps(run):
         parts.append(
             f'<calculation>\n<scstep><energy><i name="e_fr_energy">1.0</i></energy></scstep>\n'
             f"<structure>\n{_structure(run.cell_A, frame % 1)}</structure>\n"
-            f'<energy><i name="e_fr_energy">{energy_eV:.8f}</i><i name="kinetic">1.5</i></energy>\n'
+            f"{_varray('forces', forces)}"
+            f'<energy><i name="e_fr_energy">{energy_eV:.8f}</i><i name="kinetic">1.5</i>'
+            f'<i name="total">{total_eV:.8f}</i></energy>\n'
             "</calculation>\n"
         )
     return "".join([*parts, "</modeling>\n"])
 
 
 def _structure(cell_A, fractional):
-    rows = {"basis": cell_A, "positions": fractional}
-    basis, positions = (
-        f'<varray name="{name}">\n'
-        + "".join("<v>" + " ".join(f"{x:16.8f}" for x in row) + "</v>\n" for row in rows[name])
-        + "</varray>\n"
-        for name in rows
-    )
+    basis, positions = _varray("basis", cell_A), _varray("positions", fractional)
     return f"<crystal>{basis}</crystal>{positions}"
+
+
+def _varray(name, rows):
+    lines = "".join("<v>" + " ".join(f"{x:16.8f}" for x in row) + "</v>\n" for row in rows)
+    return f'<varray name="{name}">\n{lines}</varray>\n'
+
+
+def outcar(run, **changes):
+    """As VASP writes it in molecular dynamics, without what nobody reads here."""
+    tags = {"IBRION": 0, "POTIM": "2.0000", "TEBEG": 600.0, "TEEND": 600.0, "SMASS": "0.50"}
+    tags |= {"MDALGO": 2, "NBLOCK": 10} | changes
+    symbols = list(dict.fromkeys(run.species))
+    temperature_K = 2 * 1.5 / (3 * (len(run.species) - 1) * 8.617333262e-5)
+    lines = [" vasp.6.4.2 20Jul23 (build) complex", "", " INCAR:", "   IBRION = 0"]
+    lines += [f" POTCAR:    PAW_PBE {symbol}_sv 17Jan2003" for symbol in symbols]
+    lines += [f"   TITEL  = PAW_PBE {symbol}_sv 17Jan2003" for symbol in symbols]
+    counts = "".join(f"{run.species.count(symbol):4d}" for symbol in symbols)
+    lines += [f"   number of dos NEDOS = 301   number of ions     NIONS = {len(run.species):6d}"]
+    lines += [f"   ions per type =            {counts}"]
+    lines += [f"   {key:6} = {value};   what it is" for key, value in tags.items() if value != ""]
+    lines += _vectors(run.cell_A)
+    for i, (frame, forces, energy_eV, total_eV) in enumerate(_steps(run)):
+        lines += [f"{'-' * 41} Iteration {i + 1:4d}(   1)  {'-' * 39}"]
+        lines += ["  free energy    TOTEN  =       -17.00000000 eV"]
+        lines += ["  in kB       0.19199     0.50115    -0.72770", " VOLUME and BASIS-vectors"]
+        lines += [
+            *_vectors(run.cell_A),
+            f" POSITION{' ' * 39}TOTAL-FORCE (eV/Angst)",
+            " " + "-" * 83,
+        ]
+        lines += [
+            "".join(f"{x:13.5f}" for x in position_A) + "   " + "".join(f"{x:14.6f}" for x in force)
+            for position_A, force in zip(frame % 1 @ run.cell_A, forces, strict=True)
+        ]
+        lines += [" " + "-" * 83, "    total drift:       0.000000      0.000000      0.000000"]
+        lines += [f"  free  energy   TOTEN  = {energy_eV:18.8f} eV"]
+        lines += [f"% ion-electron   TOTEN  = {energy_eV:17.6f}  see above"]
+        lines += [f"  kin. lattice  EKIN_LAT=   0.000000  (temperature {temperature_K:7.2f} K)"]
+        lines += [f"  total energy   ETOTAL = {total_eV:17.6f} eV"]
+    lines += [" General timing and accounting informations for this job:"]
+    return "\n".join(lines) + "\n"
+
+
+def _vectors(cell_A):
+    rows = ["".join(f"{x:13.9f}" for x in row) + "     0.085092123" * 3 for row in cell_A]
+    return ["      direct lattice vectors                 reciprocal lattice vectors", *rows]
+
+
+def _steps(run):
+    return zip(run.fractional, run.forces_eV_per_A, run.energies_eV, run.conserved_eV, strict=True)
 
 
 def write_extxyz(path, run, wrapped=True):

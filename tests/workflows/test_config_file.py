@@ -104,7 +104,11 @@ def test_a_byte_order_mark_is_no_problem(campaign):
             3,
             "relax.colour: unknown key; allowed: max_force_eV_per_A, max_steps, rattle_A",
         ),
-        ("engine:\n  name: vaps", 2, 'engine.name: found "vaps"; allowed: "chgnet"'),
+        (
+            "engine:\n  name: vaps",
+            2,
+            'engine.name: found "vaps"; did you mean vasp? allowed: "chgnet", "vasp" or',
+        ),
         (
             "engine:\n  model: 0.4.0",
             2,

@@ -11,6 +11,7 @@ from screening.documents import Relaxation, RelaxDocument
 from screening.gates import Gates
 from workflows.config import DynamicsSettings, EngineSettings
 from workflows.engines import engine_convention
+from workflows.engines.chgnet import ChgnetEngine
 from workflows.stages import dynamics as dynamics_stage
 from workflows.stages.dynamics import DynamicsMaker, dynamics
 from workflows.stages.transport import fit
@@ -70,6 +71,8 @@ class StiffeningArgon:
 
     def calculator(self):
         return Argon(stiffens_after=self.after)
+
+    move = ChgnetEngine.move
 
 
 @pytest.mark.parametrize(("after", "kept"), [(150, True), (5, False)])

@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from argon import ARGON, CONVENTION, Argon, Killed
-from ase import Atoms
+from ase import Atoms, units
 from ase.calculators.harmonic import SpringCalculator
 from pymatgen.core import Lattice, Structure
 
 from screening.errors import RunExploded
-from screening.transport.stopping import StoppingRule, Threshold
+from screening.transport.stopping import (
+    StoppingRule,
+    Threshold,
+    conserved_drift_eV_per_atom_per_ps,
+)
 from workflows.config import DynamicsSettings
 from workflows.molecular_dynamics import run_molecular_dynamics, widened
 from workflows.nvt import STATE, Leg, NvtRun, target_temperature
@@ -22,6 +26,18 @@ class Springs(SpringCalculator):
     def calculate(self, *args):
         super().calculate(*args)
         self.results["free_energy"] = self.results["energy"]
+
+
+class LooseForces(Argon):
+    """Forces with an error of their own at every step, as of electrons that are not converged."""
+
+    def __init__(self):
+        super().__init__()
+        self.rng = np.random.default_rng(0)
+
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        self.results["forces"] += self.rng.normal(0, 0.15, self.results["forces"].shape)
 
 
 SETTINGS = DynamicsSettings(
@@ -127,6 +143,25 @@ def test_energies_and_temperatures_are_recorded_once_a_frame(unbroken):
         atoms.calc = Argon()
         energy_eV = atoms.get_potential_energy()
         assert trajectory.potential_energies_eV[frame] == pytest.approx(energy_eV, rel=1e-5)
+
+
+def test_the_conserved_energy_is_recorded_and_does_not_drift(unbroken):
+    trajectory = unbroken.trajectory
+    assert trajectory.conserved_energies_eV.shape == (41,)
+    slope, error = conserved_drift_eV_per_atom_per_ps(trajectory)
+    assert slope == pytest.approx(unbroken.energy_drift_eV_per_atom_per_ps, rel=1e-6, abs=0)
+    assert abs(slope) + error < 1e-4
+    assert unbroken.end.outcome == "budget"
+
+
+@pytest.mark.parametrize("rule", [FIXED, ADAPTIVE])
+def test_forces_that_are_no_gradient_end_a_run_as_drifted(tmp_path, rule):
+    """White noise σ in a force heats an atom by 3 σ² Δt / 2 m, here by 16 meV/ps."""
+    made = run(tmp_path, LooseForces(), rule=rule)
+    assert made.end.outcome == "drifted"
+    rate = 1.5 * 0.15**2 * (2 * units.fs) / 39.5 * 1000 * units.fs
+    assert made.energy_drift_eV_per_atom_per_ps == pytest.approx(rate, rel=0.5, abs=0)
+    assert "use a shorter dynamics.timestep_fs" in made.end.message
 
 
 def test_the_length_is_that_of_heating_equilibration_and_production(unbroken):

@@ -8,7 +8,8 @@ from vasp_runs import NACL, write_run
 from screening.errors import InvalidInput
 from screening.stability.corrections import require_corrections
 from screening.stability.references import ReferencePhases
-from workflows.vasp_references import REHEARSAL_VERSION, read_runs
+from workflows.rehearsal import REHEARSAL_VERSION
+from workflows.vasp_references import read_runs
 
 REAL_RUNS = Path(__file__).parents[3] / "shared" / "vasp_outputs"
 

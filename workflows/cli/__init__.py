@@ -16,6 +16,7 @@ from workflows.cli import (
     doctor,
     interfaces,
     md,
+    plan,
     prototypes,
     references,
     results,
@@ -56,7 +57,7 @@ def _options(
 
 app.command("enumerate")(enumeration.enumerate_candidates)
 for _command in (
-    enumeration.plan,
+    plan.plan,
     window.window,
     run.run,
     results.status,

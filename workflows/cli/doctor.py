@@ -125,9 +125,9 @@ def _python() -> Check:
 
 
 def _weights(settings: EngineSettings) -> Check:
-    from workflows.engines import engine_convention, load_engine
+    from workflows.engines import engine_convention, load_potential
 
-    load_engine(settings).calculator()
+    load_potential(settings.model).calculator()
     convention = engine_convention(settings)
     return Check("weights", "ok", f"{convention.potential}, sha256 {convention.weights_sha256}")
 

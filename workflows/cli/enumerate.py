@@ -1,4 +1,4 @@
-"""`enumerate` and `plan`: candidates, counted first and then made."""
+"""`enumerate`: candidates, counted first and then made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from screening.errors import InvalidInput
-from workflows.cli.common import CampaignFile, ExitCode, Json, interruptions, print_json
+from workflows.cli.common import ExitCode, Json, interruptions, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from screening.candidate_settings import CandidateSettings
     from screening.documents import CandidateInfo
     from screening.survey import Survey
-    from workflows.config import EngineSettings
 
 MAX_MADE = 5_000_000  # orderings, where nothing is written to a folder
 MAX_WRITTEN = 1_000_000_000
@@ -69,17 +68,17 @@ def enumerate_candidates(
         _parent(source, supercell or (1, 1, 1)) if is_parent else _campaign(source)
     )
     survey = _survey(settings, structures, is_parent)
-    document = _of_parent(survey) if is_parent else _of_campaign(survey)
+    document = _of_parent(survey) if is_parent else counts_of(survey)
     if not as_json:
-        _print_survey(survey)
-    _print_notes(survey)
+        print_survey(survey)
+    print_notes(survey)
     if count_only:
         for problem in survey.problems():
             typer.echo(problem, err=True)
     elif out:
         survey.check_limits()
         document |= _written(survey, out, settings, structures, source, is_parent)
-        if is_parent and as_json and _n_kept(survey) <= MAX_MADE:
+        if is_parent and as_json and n_kept_of(survey) <= MAX_MADE:
             document |= _made(survey, is_parent, as_json)
     else:
         document |= _made(survey, is_parent, as_json)
@@ -87,85 +86,19 @@ def enumerate_candidates(
         print_json(document)
 
 
-def plan(campaign: CampaignFile, as_json: Json = False) -> None:
-    """Say what a run of CAMPAIGN would do, before anything runs.
-
-    Exit code 2 where a composition has more orderings than its settings allow.
-    """
-    from workflows.config_file import load_campaign, resolve_references, results_folder
-
-    config = resolve_references(load_campaign(campaign), campaign)
-    settings, structures = _campaign(campaign)
-    survey = _survey(settings, structures)
-    n_candidates = _n_kept(survey)
-    temperatures_K = config.dynamics.temperatures_K if config.dynamics else ()
-    problems = survey.problems()
-    beyond = _beyond_engine(survey, config.engine)
-    folder = results_folder(campaign, config)
-    if as_json:
-        print_json(
-            {
-                "campaign": config.name,
-                "results_dir": str(folder),
-                **_of_campaign(survey),
-                "beyond_engine": beyond,
-                "n_relaxations_at_most": n_candidates,
-                "n_dynamics_at_most": n_candidates * len(temperatures_K),
-            }
-        )
-    else:
-        _print_survey(survey)
-        _print_notes(survey)
-        for symbol, formulas in beyond.items():
-            typer.echo(
-                f"note: {config.engine.name} {config.engine.model} was never fitted to {symbol}: "
-                f"{_listed(formulas)} will fail; leave it out, or use weights that know it",
-                err=True,
-            )
-        for problem in problems:
-            typer.echo(problem, err=True)
-        if n_candidates and not problems:
-            temperatures = ", ".join(f"{t:g}" for t in temperatures_K)
-            follows = (
-                f"at most {n_candidates * len(temperatures_K):,} dynamics runs follow (at "
-                f"{temperatures} K; gates decide which)"
-                if temperatures_K
-                else "no dynamics follows"
-            )
-            typer.echo(
-                f"{config.name}: at most {n_candidates:,} candidates would be relaxed, and "
-                f"{follows}\nresults would go to {folder}"
-            )
-    if problems or not n_candidates:
-        raise typer.Exit(ExitCode.BAD_INPUT)
-
-
-def _beyond_engine(survey: Survey, engine: EngineSettings) -> dict[str, list[str]]:
-    """Element that the engine says nothing of -> the compositions that hold it."""
-    from pymatgen.core.composition import Composition
-
-    from workflows.engines import unknown_elements
-
-    found: dict[str, list[str]] = {}
-    for formula in dict.fromkeys(entry.counted.formula for entry in survey.cells):
-        symbols = Composition(formula).get_el_amt_dict()
-        for symbol in unknown_elements(engine, symbols):
-            found.setdefault(symbol, []).append(formula)
-    return found
-
-
-def _listed(formulas: Sequence[str]) -> str:
+def listed(formulas: Sequence[str]) -> str:
+    """A few formulas, or how many there are."""
     return ", ".join(formulas) if len(formulas) < 4 else f"{len(formulas)} compositions"
 
 
-def _print_notes(survey: Survey) -> None:
+def print_notes(survey: Survey) -> None:
     """What the makers of hosts want known, with the compositions it is about."""
     about: dict[str, dict[str, None]] = {}
     for entry in survey.cells:
         for note in entry.cell.host.notes:
             about.setdefault(note, {})[entry.counted.formula] = None
     for note, formulas in about.items():
-        where = f" on {_listed([*formulas])}" if len(survey.cells) > 1 else ""
+        where = f" on {listed([*formulas])}" if len(survey.cells) > 1 else ""
         typer.echo(f"note{where}: {note}", err=True)
 
 
@@ -213,7 +146,8 @@ def _survey(
     return survey
 
 
-def _n_kept(survey: Survey) -> int:
+def n_kept_of(survey: Survey) -> int:
+    """Candidates that would be made."""
     from workflows.enumeration_files import is_refused
 
     return sum(entry.counted.n_kept for entry in survey.cells if not is_refused(entry))
@@ -234,7 +168,8 @@ def _of_parent(survey: Survey) -> dict[str, Any]:
     }
 
 
-def _of_campaign(survey: Survey) -> dict[str, Any]:
+def counts_of(survey: Survey) -> dict[str, Any]:
+    """What there is to make, for JSON."""
     from workflows.enumeration_files import counted_cells
 
     return {
@@ -242,12 +177,13 @@ def _of_campaign(survey: Survey) -> dict[str, Any]:
         "left_out": [entry.model_dump(mode="json") for entry in survey.left_out],
         "n_configurations": sum(counted.n_configurations for counted in survey.counts),
         "n_orderings": sum(counted.n_orderings for counted in survey.counts),
-        "n_kept": _n_kept(survey),
+        "n_kept": n_kept_of(survey),
         "problems": survey.problems(),
     }
 
 
-def _print_survey(survey: Survey) -> None:
+def print_survey(survey: Survey) -> None:
+    """What there is to make, for people."""
     from rich.console import Console
     from rich.text import Text
 
@@ -271,7 +207,7 @@ def _written(
     from workflows.cli.tables import short
     from workflows.enumeration_files import settings_sha256, write_candidates
 
-    if (n_kept := _n_kept(survey)) > MAX_WRITTEN:
+    if (n_kept := n_kept_of(survey)) > MAX_WRITTEN:
         raise InvalidInput(
             f"{short(n_kept)} orderings, more than the {MAX_WRITTEN:,} that are written; a "
             "campaign file with when_more: sample, or lowest_ewald, takes some of them"
@@ -323,7 +259,7 @@ def _made(survey: Survey, is_parent: bool, as_json: bool) -> dict[str, Any]:
     from workflows.enumeration_files import counted_cells, labelled_degeneracies
 
     survey.check_limits()
-    n_kept = _n_kept(survey)
+    n_kept = n_kept_of(survey)
     if n_kept > MAX_MADE:
         raise InvalidInput(
             f"{short(n_kept)} orderings, more than the {MAX_MADE:,} that are made at once; count "
@@ -371,7 +307,7 @@ def _print_made(shown: list[CandidateInfo], n_made: int, survey: Survey) -> None
             console.print(
                 f"… {n_made - len(shown):,} more{how}; --out DIR writes them all", highlight=False
             )
-    n_merged = _n_kept(survey) - n_made
+    n_merged = n_kept_of(survey) - n_made
     if n_merged:
         console.print(
             f"{n_made:,} distinct crystals: {n_merged:,} of the orderings are one of the others "

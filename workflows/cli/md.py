@@ -35,8 +35,8 @@ def analyze(
         list[Path],
         typer.Argument(
             metavar="TRAJECTORY...",
-            help="XDATCAR, vasprun.xml, extended XYZ, .traj of ASE, or .npz of a results folder; "
-            "several are the parts of one run, in order.",
+            help="XDATCAR, vasprun.xml, OUTCAR, extended XYZ, .traj of ASE, or .npz of a results "
+            "folder; several are the parts of one run, in order.",
             show_default=False,
         ),
     ],

@@ -164,11 +164,11 @@ def _document(fetched: Sequence[FetchedSystem], folder: Path, reference: str) ->
 
 def _warn_of_engine(config: CampaignConfig) -> None:
     """Say it where the campaign's own energies cannot be compared with these."""
+    from screening.stability.conventions import VASP
     from workflows.engines import engine_convention
-    from workflows.vasp_references import CONVENTION
 
     convention = engine_convention(config.engine)
-    if convention != CONVENTION:
+    if convention != VASP:
         typer.echo(
             f"note: these are DFT energies, for candidates computed with VASP; {config.name} uses "
             f"{convention.potential}, whose own references are the shipped snapshot or what "

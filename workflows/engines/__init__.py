@@ -1,20 +1,22 @@
-"""Engines: what computes energies and forces, one thin binding a file."""
+"""Engines: what computes energies and moves atoms, one thin binding a file."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from workflows.engines import chgnet
+from workflows.engines import chgnet, vasp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from ase.calculators.calculator import Calculator
     from pymatgen.core.structure import Structure
 
     from screening.documents import EnergyConvention, Relaxation
-    from workflows.config import EngineSettings, RelaxSettings
+    from screening.transport.documents import MolecularDynamics
+    from screening.transport.stopping import StoppingRule
+    from workflows.config import DynamicsSettings, EngineSettings, RelaxSettings
     from workflows.execution.batching import Batching
 
 
@@ -29,27 +31,62 @@ class Engine(Protocol):
         """Relax cell and positions.
 
         Raises:
-            EnergyNotFinite, NotConverged: the engine gave no usable answer.
+            EngineFailure: the engine gave no usable answer.
         """
 
-    def calculator(self) -> Calculator:
-        """An ASE calculator of energies and forces for molecular dynamics at a fixed cell."""
+    def move(
+        self,
+        structure: Structure,
+        temperature_K: float,
+        settings: DynamicsSettings,
+        mobile_ion: str,
+        rule: StoppingRule,
+        folder: Path,
+    ) -> MolecularDynamics | None:
+        """Molecular dynamics until `rule` ends it, from where `folder` says that it was.
+
+        None where the engine has done a part and another job is to go on in the same folder.
+
+        Raises:
+            EngineFailure: nothing was obtained.
+        """
+
+
+def load_engine(settings: EngineSettings) -> Engine:
+    """The engine of a campaign."""
+    return vasp.VaspEngine(settings) if settings.runs_vasp else load_potential(settings.model)
 
 
 @lru_cache(maxsize=1)
-def load_engine(settings: EngineSettings) -> Engine:
-    """The engine of a campaign; a worker process keeps it warm."""
-    return chgnet.ChgnetEngine(settings.model)
+def load_potential(model: str) -> chgnet.ChgnetEngine:
+    """The embedded potential, which a worker process keeps warm."""
+    return chgnet.ChgnetEngine(model)
 
 
 def unknown_elements(settings: EngineSettings, symbols: Iterable[str]) -> list[str]:
     """Those that an engine says nothing of, known without loading it."""
+    if settings.runs_vasp:
+        return vasp.unknown_elements(settings, symbols)
     return chgnet.unknown_elements(settings.model, symbols)
 
 
 def engine_convention(settings: EngineSettings) -> EnergyConvention:
     """Identity of an engine without loading it."""
-    return chgnet.convention(settings.model)
+    return vasp.convention(settings) if settings.runs_vasp else chgnet.convention(settings.model)
+
+
+def engine_identity(settings: EngineSettings, *calculations: str) -> Any:
+    """What of an engine decides the result of a stage.
+
+    Args:
+        settings: of the engine.
+        calculations: of VASP that the stage runs: relax, static, dynamics.
+    """
+    energies = engine_convention(settings)
+    if not settings.runs_vasp:
+        return energies
+    own = {name: getattr(settings.vasp, name) for name in calculations}
+    return [energies, own, settings.vasp.potcar]
 
 
 def batching(settings: EngineSettings) -> Batching:
@@ -58,11 +95,13 @@ def batching(settings: EngineSettings) -> Batching:
     On a CPU eight atoms at a time are 2.3 times as fast as one structure after the other, 32 still
     1.4 times, and beyond 60 nothing is gained: dynamics, whose cells are larger, run alone, and no
     bit of any result depends on what it ran beside. A GPU is idle below thousands of atoms; there
-    the last digits do depend on it.
+    the last digits do depend on it. VASP computes in processes of its own.
     """
-    import torch
-
     from workflows.execution.batching import Batching
+
+    if settings.runs_vasp:
+        return Batching()
+    import torch
 
     if torch.cuda.is_available():
         return Batching(frozenset({"relax", "dynamics", "quench"}), n_atoms=4_000)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from screening.potential.calculator import PotentialCalculator
     from screening.potential.evaluation import Potential
-    from workflows.config import RelaxSettings
+    from screening.transport.documents import MolecularDynamics
+    from screening.transport.stopping import StoppingRule
+    from workflows.config import DynamicsSettings, RelaxSettings
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,29 @@ class ChgnetEngine:
         from screening.potential.calculator import PotentialCalculator
 
         return PotentialCalculator(self._potential)
+
+    def move(
+        self,
+        structure: Structure,
+        temperature_K: float,
+        settings: DynamicsSettings,
+        mobile_ion: str,
+        rule: StoppingRule,
+        folder: Path,
+    ) -> MolecularDynamics:
+        """All of a run, in this process."""
+        from workflows.molecular_dynamics import run_molecular_dynamics
+
+        return run_molecular_dynamics(
+            structure,
+            self.calculator(),
+            self.convention,
+            temperature_K,
+            settings,
+            checkpoints=folder,
+            mobile_ion=mobile_ion,
+            rule=rule,
+        )
 
     def relax(self, structure: Structure, settings: RelaxSettings) -> Relaxation:
         """Relax cell and positions with atomate2's `ForceFieldRelaxMaker` (FIRE, Frechet cell)."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from workflows.execution.batching import Batching, log_tail
+from workflows.execution.folders import clear
 from workflows.execution.jobs import FINISHED, JobRow, JobState, JobTable, Key, Outcome
 from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker
 from workflows.execution.worker import Finished, HasRoom, Progress, Ready, Started, records_of
@@ -77,7 +77,8 @@ class LocalExecutor:
         table: job states; see `JobTable`.
         store: the job store, given to every worker.
         work_root: each job runs in a folder of its own below it, which stays as it is while the
-            job is not finished: a job that was killed finds there what it had saved.
+            job, and what it has itself replaced by, is not finished: a job that was killed finds
+            there what it had saved. What it puts into `files` there stays for good.
         n_workers: processes, one thread each.
         preload: modules that every worker imports before its first job.
         batching: called in every worker, tells which jobs may run side by side there.
@@ -353,8 +354,9 @@ class LocalExecutor:
         key = node.row.key
         self._table.finish(key, outcome, time.time())
         node.row = replace(self._table.row(key), spawn_kind=node.row.spawn_kind)
-        if outcome.state != "failed":
-            shutil.rmtree(self._folder(key), ignore_errors=True)
+        goes_on = any(record.uuid == key[0] for record in outcome.spawned)
+        if outcome.state != "failed" and not goes_on:
+            clear(self._folder(key))
         self._add(self._settle(node), node)
 
     def _skip_rest(self) -> None:
@@ -365,7 +367,8 @@ class LocalExecutor:
                 self._table.finish(node.row.key, outcome, time.time())
 
     def _folder(self, key: Key) -> Path:
-        return self._work_root / f"{key[0]}_{key[1]}"
+        """Of a job and of all that goes on as that job."""
+        return self._work_root / key[0]
 
 
 def _ancestors(node: _Node | None) -> set[_Node]:

@@ -22,12 +22,13 @@ from screening.gates import Gates
 from screening.transport.documents import DynamicsDocument, TransportDocument
 from screening.transport.trajectory import Trajectory
 from workflows.config import AmorphousSettings, DynamicsSettings, EngineSettings
-from workflows.engines import engine_convention, load_engine
+from workflows.engines import engine_convention, load_potential
 from workflows.fingerprint import identify
 from workflows.stages import dynamics as dynamics_stage
 from workflows.stages.boundary import LOST, answer
+from workflows.stages.continuing import continue_current_job
 from workflows.stages.dynamics import DynamicsMaker
-from workflows.stages.transport import continue_current_job, fit_runs
+from workflows.stages.transport import fit_runs
 
 VERSION = 1
 
@@ -86,7 +87,7 @@ def quench(
     def compute() -> MeltQuench:
         from workflows.melt_quench import run_melt_quench
 
-        loaded = load_engine(engine)
+        loaded = load_potential(engine.model)
         return run_melt_quench(
             relaxation.structure,
             loaded.calculator(),

@@ -10,13 +10,14 @@ import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from screening.documents import Failure, StageDocument
-from screening.errors import ScreeningError
+from screening.errors import EngineFailure, ScreeningError
 from screening.potential.together import busy_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 D = TypeVar("D", bound=StageDocument)
+R = TypeVar("R")
 
 LOG_TAIL_LINES = 30
 LOST = Failure(
@@ -31,11 +32,7 @@ def answer(document: type[D], compute: Callable[[], Any], **fields: Any) -> D:
     Beside other jobs in one process, its time is what this one took of it.
     """
     start_s = busy_s()
-    result, failure = None, None
-    try:
-        result = compute()
-    except Exception as error:  # the boundary: whatever it is, this candidate alone ends here
-        failure = failure_of(error)
+    result, failure = attempt(compute)
     return document(
         state="done" if failure is None else "failed",
         failure=failure,
@@ -45,6 +42,14 @@ def answer(document: type[D], compute: Callable[[], Any], **fields: Any) -> D:
     )
 
 
+def attempt(compute: Callable[[], R]) -> tuple[R | None, Failure | None]:
+    """The result of `compute`, or the failure that it ended in."""
+    try:
+        return compute(), None
+    except Exception as error:  # the boundary: whatever it is, this candidate alone ends here
+        return None, failure_of(error)
+
+
 def failure_of(error: BaseException) -> Failure:
     """Code, message and traceback of an exception."""
     message = " ".join(str(error).split()) or "no message"
@@ -52,5 +57,9 @@ def failure_of(error: BaseException) -> Failure:
         code = error.code
     else:
         code, message = "UNEXPECTED", f"{type(error).__name__}: {message}"
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return Failure(code=code, message=message, log_tail="\n".join(lines[-LOG_TAIL_LINES:]))
+    if isinstance(error, EngineFailure) and error.log_tail:
+        lines, corrections = error.log_tail.splitlines(), error.corrections
+    else:
+        lines, corrections = "".join(traceback.format_exception(error)).splitlines(), ()
+    log_tail = "\n".join(lines[-LOG_TAIL_LINES:])
+    return Failure(code=code, message=message, log_tail=log_tail, corrections=corrections)

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from jobflow import Job, Maker, OutputReference, job
+from jobflow import Job, Maker, OutputReference, Response, job
 
 from screening.amorphous.documents import MeltQuenchDocument
 from screening.documents import Failure, RelaxDocument
-from screening.errors import RunExploded
+from screening.errors import ProgramFailure, RunDrifted, RunExploded
 from screening.gates import Gates
+from screening.potential.together import busy_s
 from screening.transport.documents import DynamicsDocument, MolecularDynamics
 from screening.transport.trajectory import Trajectory
 from workflows.config import DynamicsSettings, EngineSettings
-from workflows.engines import engine_convention, load_engine
+from workflows.engines import engine_identity, load_engine
 from workflows.fingerprint import identify
-from workflows.stages.boundary import answer
+from workflows.stages.boundary import attempt
+from workflows.stages.continuing import continue_current_job
 
-VERSION = 2
+VERSION = 3
 
 # Neither the other temperatures nor how often a run is saved changes its result.
 _NOT_IN_FINGERPRINT = {"temperatures_K", "checkpoint_ps"}
+# Outcomes that no diffusivity follows from, or that another attempt may mend.
+_WENT_WRONG = {
+    "exploded": RunExploded.code,
+    "drifted": RunDrifted.code,
+    "failed": ProgramFailure.code,
+}
 # What may end a run early.
 _DECIDING_GATES = {"min_diffusivity_cm2_s", "min_conductivity_300K_S_cm"}
 
@@ -30,8 +39,7 @@ _DECIDING_GATES = {"min_diffusivity_cm2_s", "min_conductivity_300K_S_cm"}
 class DynamicsMaker(Maker):
     """Run NVT dynamics at one temperature; the answer is a DynamicsDocument.
 
-    Any engine that gives an ASE calculator will do; one that runs dynamics itself asks
-    `screening.transport.stopping.judge` the same question after each of its segments.
+    After each segment any engine asks `screening.transport.stopping.judge` the same question.
     """
 
     engine: EngineSettings
@@ -56,7 +64,7 @@ class DynamicsMaker(Maker):
                 relaxed,
                 temperature_K,
                 mobile_ion,
-                engine_convention(self.engine),
+                engine_identity(self.engine, "dynamics"),
                 self.settings.model_dump(exclude=_NOT_IN_FINGERPRINT),
                 self.gates.model_dump(include=_DECIDING_GATES) if adaptive else None,
             ],
@@ -76,43 +84,69 @@ def dynamics(
     engine: EngineSettings,
     settings: DynamicsSettings,
     gates: Gates,
-) -> DynamicsDocument:
-    """Heat, equilibrate, produce; goes on from the checkpoint in the working directory."""
+    folder: str | None = None,
+) -> DynamicsDocument | Response[Any]:
+    """Heat, equilibrate, produce; goes on from where the folder says that the run is.
+
+    An engine that does a part of the run at a time, such as VASP with its wall times, has this job
+    replaced by itself.
+
+    Args:
+        relaxed: what is moved.
+        temperature_K: of the run.
+        mobile_ion: whose diffusivity decides.
+        engine: moves it.
+        settings: lengths, time step, seed.
+        gates: may end it early.
+        folder: of the parts before; None: the working directory.
+    """
     if relaxed is None or (relaxation := relaxed.result) is None:
         return DynamicsDocument(state="skipped", temperature_K=temperature_K)
+    # where jobs have directories of their own, the parts are still of one run
+    run_folder = Path(folder) if folder and Path(folder).is_dir() else Path.cwd()
 
-    def compute() -> MolecularDynamics:
+    def compute() -> MolecularDynamics | None:
         from screening.transport.stopping import StoppingRule, threshold_of
-        from workflows.molecular_dynamics import run_molecular_dynamics
 
         structure = relaxation.structure
         n_mobile = sum(site.specie.symbol == mobile_ion for site in structure)
         threshold = threshold_of(
             gates, temperature_K, n_mobile=n_mobile, volume_A3=structure.volume
         )
-        loaded = load_engine(engine)
-        return run_molecular_dynamics(
+        return load_engine(engine).move(
             structure,
-            loaded.calculator(),
-            loaded.convention,
             temperature_K,
             settings,
-            checkpoints=Path.cwd(),
-            mobile_ion=mobile_ion,
-            rule=StoppingRule(settings.relative_error, threshold),
+            mobile_ion,
+            StoppingRule(settings.relative_error, threshold),
+            run_folder,
         )
 
-    return _kept(answer(DynamicsDocument, compute, temperature_K=temperature_K))
+    start_s = busy_s()
+    moved, failure = attempt(compute)
+    if moved is None and failure is None:
+        following = dynamics(
+            relaxed, temperature_K, mobile_ion, engine, settings, gates, str(run_folder)
+        )
+        continue_current_job(following)
+        return Response(replace=following)
+    return _document(moved, failure, temperature_K, busy_s() - start_s)
 
 
-def _kept(document: DynamicsDocument) -> DynamicsDocument:
-    """A run that exploded has failed, but what it had produced before is kept."""
-    if document.result is None or document.result.end.outcome != "exploded":
-        return document
+def _document(
+    moved: MolecularDynamics | None,
+    failure: Failure | None,
+    temperature_K: float,
+    wall_time_s: float,
+) -> DynamicsDocument:
+    """A run that went wrong has failed, but what it had produced before is kept."""
+    if moved is not None and moved.end.outcome in _WENT_WRONG:
+        code = _WENT_WRONG[moved.end.outcome]
+        failure = moved.end.failure or Failure(code=code, message=moved.end.message)
     return DynamicsDocument(
-        state="failed",
-        failure=Failure(code=RunExploded.code, message=document.result.end.message),
-        wall_time_s=document.wall_time_s,
-        temperature_K=document.temperature_K,
-        partial=document.result,
+        state="done" if failure is None else "failed",
+        failure=failure,
+        wall_time_s=wall_time_s,
+        temperature_K=temperature_K,
+        **{"result" if failure is None else "partial": moved},
     )

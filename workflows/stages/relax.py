@@ -9,7 +9,7 @@ from pymatgen.core.structure import Structure
 
 from screening.documents import Relaxation, RelaxDocument
 from workflows.config import EngineSettings, RelaxSettings
-from workflows.engines import engine_convention, load_engine
+from workflows.engines import engine_identity, load_engine
 from workflows.fingerprint import identify
 from workflows.stages.boundary import answer
 
@@ -30,7 +30,12 @@ class RelaxMaker(Maker):
             relax(structure, mobile_ion, self.engine, self.settings),
             self.name,
             VERSION,
-            [structure, mobile_ion, engine_convention(self.engine), self.settings],
+            [
+                structure,
+                mobile_ion,
+                engine_identity(self.engine, "relax", "static"),
+                self.settings,
+            ],
             labels,
         )
 
@@ -55,9 +60,14 @@ def relaxation_of(
     from screening.structures import check_structure
 
     check_structure(structure, mobile_ion)
-    rattled = structure.copy()
-    if settings.rattle_A:
-        rattled.perturb(settings.rattle_A, seed=0)
-    relaxation = load_engine(engine).relax(rattled, settings)
+    relaxation = load_engine(engine).relax(rattled(structure, settings), settings)
     check_structure(relaxation.structure, mobile_ion)
     return relaxation
+
+
+def rattled(structure: Structure, settings: RelaxSettings) -> Structure:
+    """Where a relaxation starts: off the saddle points that symmetry holds a structure on."""
+    start = structure.copy()
+    if settings.rattle_A:
+        start.perturb(settings.rattle_A, seed=0)
+    return start

@@ -5,22 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jobflow import CURRENT_JOB, Flow, Job, Maker, OnMissing, OutputReference, Response, job
+from jobflow import Flow, Job, Maker, OutputReference, Response, job
 
 from screening.documents import LowestOrdering, RelaxDocument
 from screening.errors import RunExploded
 from screening.gates import Gates
 from screening.stability.documents import StabilityDocument
-from screening.transport.documents import DynamicsDocument, RunEnd, Transport, TransportDocument
+from screening.transport.documents import (
+    DynamicsDocument,
+    MolecularDynamics,
+    RunEnd,
+    Transport,
+    TransportDocument,
+)
 from workflows.config import DynamicsSettings, EngineSettings
-from workflows.engines import engine_convention
+from workflows.engines import engine_identity
 from workflows.fingerprint import identify
 from workflows.stages import dynamics as dynamics_stage
 from workflows.stages.boundary import LOST, answer
+from workflows.stages.continuing import continue_current_job
 from workflows.stages.dynamics import DynamicsMaker
 from workflows.stages.gates import stopped
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass
@@ -54,7 +61,7 @@ class TransportMaker(Maker):
                 stable,
                 lowest,
                 mobile_ion,
-                engine_convention(self.engine),
+                engine_identity(self.engine, "dynamics"),
                 self.settings,
                 self.gates,
                 dynamics_stage.VERSION,
@@ -108,13 +115,14 @@ def fit_runs(
     """Diffusivity at each temperature and the Arrhenius law over them.
 
     A temperature that failed is kept with its cause; only when all failed has the stage failed.
+    What a run had produced before its program failed again and again counts.
     """
     failures = {
         f"{temperature_K:g}": run.failure if run and run.failure else LOST
         for run, temperature_K in zip(runs, temperatures_K, strict=True)
         if run is None or run.result is None
     }
-    measured = [run.result for run in runs if run and run.result]
+    measured = [moved for run in runs if run and (moved := _usable(run))]
     if not measured:
         return TransportDocument(state="failed", failure=next(iter(failures.values())))
 
@@ -129,6 +137,12 @@ def fit_runs(
     return answer(TransportDocument, compute)
 
 
+def _usable(run: DynamicsDocument) -> MolecularDynamics | None:
+    if run.partial is not None and run.partial.end.outcome == "failed":
+        return run.partial
+    return run.result
+
+
 def _end(run: DynamicsDocument) -> RunEnd | None:
     """Why a run was ended; None where the engine was never asked, or failed by itself."""
     if moved := run.result or run.partial:
@@ -136,15 +150,3 @@ def _end(run: DynamicsDocument) -> RunEnd | None:
     if run.failure and run.failure.code == RunExploded.code:
         return RunEnd(outcome="exploded", message=run.failure.message)
     return None
-
-
-def continue_current_job(following: Job) -> None:
-    """Make `following` the next part of the job that is running: same uuid, next index.
-
-    jobflow does this by itself where one job replaces another, but not inside a flow.
-    """
-    current = CURRENT_JOB.job
-    following.set_uuid(current.uuid)
-    following.index = current.index + 1
-    following.metadata = dict(current.metadata)
-    following.config.on_missing_references = OnMissing.NONE

@@ -28,16 +28,21 @@ class Block:
         cell_A: shape (3, 3), of all of them.
         potential_energies_eV: shape (n_frames,), of the whole cell; None where the file is silent.
         kinetic_temperatures_K: shape (n_frames,); None where the file is silent.
+        conserved_energies_eV: shape (n_frames,), the thermostat's energy included; None where the
+            file is silent, or says what no integrator conserves.
         stride: steps between two frames; None where the file does not say.
         begins_part: the first frame begins a file, or a run that was appended to another one.
+        forces_eV_per_A: shape as `fractional`, Cartesian; VASP's alone are read, None elsewhere.
     """
 
     fractional: NDArray[np.float64]
     cell_A: NDArray[np.float64]
     potential_energies_eV: NDArray[np.float64] | None = None
     kinetic_temperatures_K: NDArray[np.float64] | None = None
+    conserved_energies_eV: NDArray[np.float64] | None = None
     stride: int | None = None
     begins_part: bool = False
+    forces_eV_per_A: NDArray[np.float64] | None = None
 
     @classmethod
     def of_cartesian(
@@ -47,6 +52,7 @@ class Block:
         name: str,
         potential_energies_eV: NDArray[np.float64] | None = None,
         kinetic_temperatures_K: NDArray[np.float64] | None = None,
+        conserved_energies_eV: NDArray[np.float64] | None = None,
         stride: int | None = None,
         begins_part: bool = False,
     ) -> Block:
@@ -63,6 +69,7 @@ class Block:
             cell_A,
             potential_energies_eV,
             kinetic_temperatures_K,
+            conserved_energies_eV,
             stride,
             begins_part,
         )

@@ -1,7 +1,7 @@
 """Which format a file has, told by its first bytes, whatever its name.
 
-Read are XDATCAR, vasprun.xml and extended XYZ, each also compressed with gzip, .traj files of ASE,
-and the npz archives in `arrays/` of a results folder.
+Read are XDATCAR, vasprun.xml, OUTCAR and extended XYZ, each also compressed with gzip, .traj files
+of ASE, and the npz archives in `arrays/` of a results folder.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from screening.errors import InvalidInput
 from workflows.trajectory_files.ase_traj import read_ase_traj
 from workflows.trajectory_files.contents import Contents
 from workflows.trajectory_files.extxyz import read_extxyz
+from workflows.trajectory_files.outcar import read_outcar
 from workflows.trajectory_files.stored import read_stored
 from workflows.trajectory_files.vasprun import read_vasprun
 from workflows.trajectory_files.xdatcar import read_xdatcar
 
 READABLE = (
-    "XDATCAR, vasprun.xml or extended XYZ (these also with .gz), .traj of ASE, or .npz of a "
-    "results folder"
+    "XDATCAR, vasprun.xml, OUTCAR or extended XYZ (these also with .gz), .traj of ASE, or .npz of "
+    "a results folder"
 )
 _GZIP, _ULM, _ZIP = b"\x1f\x8b", b"- of Ulm", b"PK"
 _HEAD_BYTES = 1 << 14
@@ -85,6 +86,8 @@ def _text_reader(path: Path, stream: BufferedIOBase) -> Callable[[BufferedIOBase
         return read_vasprun
     if b"direct configuration" in head.lower():
         return read_xdatcar
+    if start.startswith(b"vasp."):
+        return read_outcar
     first = head.split(b"\n", 1)[0].strip()
     if first.isdigit():
         return read_extxyz

@@ -36,15 +36,15 @@ def read_stored(path: Path) -> Contents:
 
 
 def _blocks(run: Trajectory, name: str) -> Iterator[Block]:
-    energies_eV, temperatures_K = run.potential_energies_eV, run.kinetic_temperatures_K
     for first in range(0, len(run.positions_A), FRAMES_PER_BLOCK):
-        part = slice(first, first + FRAMES_PER_BLOCK)
+        part = run.from_frame(first).until_frame(FRAMES_PER_BLOCK)
         yield Block.of_cartesian(
-            run.positions_A[part],
-            run.cell_A,
+            part.positions_A,
+            part.cell_A,
             name,
-            None if energies_eV is None else energies_eV[part],
-            None if temperatures_K is None else temperatures_K[part],
+            part.potential_energies_eV,
+            part.kinetic_temperatures_K,
+            part.conserved_energies_eV,
             stride=run.stride,
             begins_part=first == 0,
         )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screening.errors import InvalidInput, UnusableRun
-from screening.transport.trajectory import Trajectory
+from screening.transport.trajectory import SERIES, Trajectory
 from workflows.trajectory_files.contents import Block, check_cell
 
 CELL_TOLERANCE_A = 1e-3
@@ -61,7 +61,7 @@ class UnwrappedFrames:
 
     def __post_init__(self) -> None:
         self._positions_A = np.empty((0, len(self.species), 3), dtype=np.float32)
-        self._series = {"potential_energies_eV": [], "kinetic_temperatures_K": []}
+        self._series = {name: [] for name in SERIES}
 
     def __len__(self) -> int:
         return self._n_frames
@@ -120,8 +120,7 @@ class UnwrappedFrames:
             stride=stride,
             temperature_K=temperature_K,
             notes=tuple(self.notes),
-            potential_energies_eV=series["potential_energies_eV"],
-            kinetic_temperatures_K=series["kinetic_temperatures_K"],
+            **series,
         )
 
     def _checked_cell(self, cell_A: NDArray[np.float64], name: str) -> NDArray[np.float64]:

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from screening.transport.series import MAX_BLOCKS, block_means, statistical_inefficiency
+from screening.transport.series import (
+    MAX_BLOCKS,
+    block_means,
+    change_along_line,
+    statistical_inefficiency,
+)
 
 
 def autoregressive(rng, n, memory):
@@ -62,3 +67,35 @@ def test_block_means_are_means_of_blocks(n):
     assert n - length < len(means) * length <= n
     last = values[(len(means) - 1) * length : len(means) * length]
     assert means[-1] == pytest.approx(last.mean(), rel=1e-9, abs=1e-12)
+
+
+@given(change=st.floats(-1e3, 1e3), zero=st.floats(-1e3, 1e3), seed=st.integers(0, 99))
+def test_change_along_a_line_is_that_of_least_squares(change, zero, seed):
+    time = np.linspace(0, 1, 60)
+    noise = autoregressive(np.random.default_rng(seed), 60, 0.5)
+    found, error, _ = change_along_line(zero + change * time + noise)
+    line = np.polynomial.Polynomial.fit(time, noise, 1).convert()
+    assert found == pytest.approx(change + line.coef[1], rel=1e-9, abs=1e-9)
+    assert error == pytest.approx(change_along_line(noise)[1], rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("n", [3, 10, 400])
+def test_an_exact_line_has_no_error(n):
+    change, error, dof = change_along_line(np.arange(n) / (n - 1) - 5.0)
+    assert change == pytest.approx(1, rel=1e-9)
+    assert error < 1e-14
+    assert dof <= n - 2
+    assert change_along_line(np.full(n, -512.0)) == (0.0, 0.0, n - 2)
+
+
+@pytest.mark.parametrize(
+    ("memory", "n", "least"),
+    [(0.0, 400, 0.93), (0.9, 400, 0.93), (0.9, 100, 0.88), (0.98, 400, 0.9)],
+)
+def test_errors_of_changes_cover_what_chance_makes(memory, n, least):
+    """Two standard errors hold 95 %, a little less where n is a few memories long."""
+    rng = np.random.default_rng(0)
+    lines = [change_along_line(autoregressive(rng, n, memory)) for _ in range(500)]
+    ratios = np.array([change / error for change, error, _ in lines])
+    assert least < np.mean(np.abs(ratios) < 2) < 0.995
+    assert 0.6 < np.mean(np.abs(ratios) < 1) < 0.85

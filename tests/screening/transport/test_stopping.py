@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from synthetic_hosts import noise
 
+from screening.documents import Failure
 from screening.errors import InvalidInput
 from screening.gates import Gates
-from screening.transport.documents import Diffusivity, FrameworkMotion
+from screening.transport.documents import Diffusivity, FrameworkMotion, RunEnd
 from screening.transport.nernst_einstein import conductivity_per_diffusivity
 from screening.transport.stopping import (
+    MAX_DRIFT_EV_PER_ATOM_PER_PS,
+    MIN_DRIFT_FRAMES,
     REPEATED_LOOKS,
     StoppingRule,
     Threshold,
+    conserved_drift_eV_per_atom_per_ps,
     decide,
     judge,
     relative_error,
@@ -176,3 +184,89 @@ def test_the_strictest_gate_decides(D_cm2_s, sigma_S_cm):
     from_sigma_cm2_s = sigma_S_cm / conductivity_per_diffusivity(4e21, 1, 300.0)
     assert threshold.D_cm2_s == pytest.approx(max(D_cm2_s, from_sigma_cm2_s), rel=1e-9, abs=0)
     assert threshold_of(Gates(), 300.0, n_mobile=4, volume_A3=1000.0) is None
+
+
+def drifting(drift_eV_per_atom_per_ps, *, noise_eV_per_atom=1e-3, n_frames=401, seed=0):
+    """Energies of eight atoms that wander with a memory of 0.1 ps, over 20 ps in 401 frames."""
+    rng = np.random.default_rng(seed)
+    time_ps = 0.05 * np.arange(n_frames)
+    wander_eV = noise_eV_per_atom * noise(rng, n_frames, memory_ps=0.1)
+    per_atom_eV = -4.0 + drift_eV_per_atom_per_ps * time_ps + wander_eV
+    return replace(still(n_frames), conserved_energies_eV=8 * per_atom_eV)
+
+
+@given(
+    drift=st.floats(-0.05, 0.05),
+    noise_eV_per_atom=st.sampled_from([1e-5, 1e-3, 1e-2]),
+    n_frames=st.integers(50, 2000),
+)
+def test_a_drift_is_found_within_its_error(drift, noise_eV_per_atom, n_frames):
+    run = drifting(drift, noise_eV_per_atom=noise_eV_per_atom, n_frames=n_frames)
+    slope, error = conserved_drift_eV_per_atom_per_ps(run)
+    assert 0 < error < 30 * noise_eV_per_atom / n_frames**1.5 / 0.05
+    assert abs(slope - drift) < 5 * error
+
+
+def test_errors_of_drifts_cover_the_truth():
+    found = [conserved_drift_eV_per_atom_per_ps(drifting(0.01, seed=seed)) for seed in range(400)]
+    off = np.array([(slope - 0.01) / error for slope, error in found])
+    assert 0.62 < np.mean(np.abs(off) < 1) < 0.8
+    assert 0.92 < np.mean(np.abs(off) < 2) < 0.99
+
+
+def test_noise_alone_is_no_drift():
+    """However large: a run in which chance may have made the slope goes on."""
+    assert np.ptp(drifting(0.0, noise_eV_per_atom=0.1).conserved_energies_eV) > 2
+    for seed in range(200):
+        run = drifting(0.0, noise_eV_per_atom=0.1, n_frames=101, seed=seed)
+        end = judge(run, "K", StoppingRule(None), is_last=False)
+        slope, error = conserved_drift_eV_per_atom_per_ps(run)
+        assert end is None or abs(slope) > 2 * error + MAX_DRIFT_EV_PER_ATOM_PER_PS
+        assert abs(slope) < 5 * error
+
+
+@pytest.mark.parametrize("drift", [-0.0055, 0.0055, 0.5])
+@pytest.mark.parametrize("target", [None, 0.25])
+def test_a_drift_ends_every_run_at_once(drift, target):
+    run = drifting(drift)
+    end = judge(run, "K", StoppingRule(target, GATE), is_last=False)
+    assert end.outcome == "drifted"
+    found = re.match(r"the conserved energy drifts by (\S+) ± (\S+) meV/atom/ps", end.message)
+    slope, error = (float(number) for number in found.groups())
+    assert slope == pytest.approx(1000 * drift, abs=3 * error)
+    assert re.search(
+        r", at most 5 allowed; use a shorter dynamics\.timestep_fs.*tighter EDIFF", end.message
+    )
+    assert judge(run, "K", StoppingRule(target, GATE), is_last=True) == end
+
+
+@pytest.mark.parametrize("drift", [-0.0045, 0.0, 0.0045])
+@pytest.mark.parametrize("noise_eV_per_atom", [0.0, 1e-3])
+def test_a_drift_that_is_small_enough_changes_nothing(drift, noise_eV_per_atom):
+    run = drifting(drift, noise_eV_per_atom=noise_eV_per_atom)
+    without = replace(run, conserved_energies_eV=None)
+    for rule in (RULE, StoppingRule(None)):
+        for is_last in (True, False):
+            expected = judge(without, "K", rule, is_last=is_last)
+            assert judge(run, "K", rule, is_last=is_last) == expected
+
+
+def test_a_conserved_energy_that_is_constant_does_not_drift():
+    run = replace(still(400), conserved_energies_eV=np.full(400, -369.40258132))
+    assert conserved_drift_eV_per_atom_per_ps(run) == (0.0, 0.0)
+
+
+def test_a_drift_needs_energies_and_frames():
+    assert conserved_drift_eV_per_atom_per_ps(still(400)) is None
+    few = drifting(1.0, n_frames=MIN_DRIFT_FRAMES - 1)
+    assert conserved_drift_eV_per_atom_per_ps(few) is None
+    assert judge(few, "K", RULE, is_last=False) is None
+    enough = drifting(1.0, n_frames=MIN_DRIFT_FRAMES)
+    assert judge(enough, "K", RULE, is_last=False).outcome == "drifted"
+
+
+def test_a_run_that_failed_says_with_what():
+    failure = Failure(code="calculator-failed", message="EDDDAV failed five times")
+    end = RunEnd(outcome="failed", message="3 of 10 ps", failure=failure)
+    assert RunEnd.model_validate(end.model_dump(mode="json")) == end
+    assert RunEnd.model_validate({"outcome": "budget", "message": "20 ps"}).failure is None

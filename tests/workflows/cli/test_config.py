@@ -50,7 +50,8 @@ def test_problems_go_to_stderr(halideflow, valid):
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr == (
-        f'{valid}: 1 problem\n  line {line}, engine.name: found "vaps"; allowed: "chgnet"\n'
+        f'{valid}: 1 problem\n  line {line}, engine.name: found "vaps"; did you mean vasp? '
+        'allowed: "chgnet", "vasp" or "rehearsal"\n'
     )
 
 

@@ -64,7 +64,7 @@ def test_a_bad_config_is_a_failed_check(campaign):
     result, found = checks(campaign)
     assert result.exit_code == 1
     assert found["config"]["state"] == "fail"
-    assert 'line 2, engine.name: found "vaps"; allowed: "chgnet"' in found["config"]["found"]
+    assert 'line 2, engine.name: found "vaps"; did you mean vasp?' in found["config"]["found"]
     assert found["memory"]["state"] in {"ok", "warn"}
 
 

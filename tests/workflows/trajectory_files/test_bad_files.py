@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from md_files import (
     SPECIES,
     Run,
+    outcar,
     random_run,
     vasprun,
     write,
@@ -22,7 +23,7 @@ from workflows.trajectory_files.reading import read_trajectory
 
 RUN = random_run(n_frames=20)
 TOLD = {"timestep_fs": 2.0, "temperature_K": 600.0}
-XDATCAR, VASPRUN = xdatcar(RUN), vasprun(RUN)
+XDATCAR, VASPRUN, OUTCAR = xdatcar(RUN), vasprun(RUN), outcar(RUN)
 
 
 def refused(error, match, *paths, ion="K", **told):
@@ -95,6 +96,12 @@ def test_one_frame(tmp_path):
         ("<?xml version='1.0'?>\n<modeling><incar><", "it ends within a step"),
         ("<?xml version='1.0'?>\n<modeling></incar>", "it is no XML from line 2 on"),
         (XDATCAR[:600], "it ends within frame 0; needed: one whole frame at least"),
+        (" vasp.6.4.2 20Jul23\n", "it ends before the first step; needed: one whole frame"),
+        (OUTCAR[: OUTCAR.index("ETOTAL")], "there is no step in it|it ends before VASP was done"),
+        (OUTCAR.replace("ions per type", ""), r"of atoms \[\] \(ions per type\); needed: one"),
+        (OUTCAR.replace("NIONS =     18", "NIONS =     20"), "NIONS = 20, but ions per type"),
+        (OUTCAR.replace("PBE K_sv 17Jan2003\n   TITEL", "PBE Kx_sv 17Jan2003\n   TITEL"), "Kx"),
+        (OUTCAR.replace("TOTAL-FORCE", ""), "step 0 holds no positions or no cell; .*NWRITE"),
         ("Direct configuration= 1\n 0 0 0\n", "it ends within a header"),
         (XDATCAR.replace("  K  Ta  Cl\n", "\n"), "no header as VASP 5 and 6 write it"),
         ("3\njust a comment\nK 0 0 0\nCl 1 1 1\nCl 2 2 2\n", "frame 0 has no cell; needed: .*Latt"),
@@ -115,6 +122,10 @@ def test_relaxations_and_ramps_are_no_runs(tmp_path):
     relaxation = write(tmp_path / "vasprun.xml", vasprun(RUN, IBRION=2))
     refused(InvalidInput, "IBRION = 2, which is no molecular dynamics", relaxation)
     ramp = write(tmp_path / "vasprun.xml", vasprun(RUN, TEBEG=100.0))
+    refused(InvalidInput, r"heated or cooled from 100 to 600 K \(TEBEG, TEEND\)", ramp)
+    relaxation = write(tmp_path / "OUTCAR", outcar(RUN, IBRION=2))
+    refused(InvalidInput, "IBRION = 2, which is no molecular dynamics", relaxation)
+    ramp = write(tmp_path / "OUTCAR", outcar(RUN, TEBEG=100.0))
     refused(InvalidInput, r"heated or cooled from 100 to 600 K \(TEBEG, TEEND\)", ramp)
     traj = write_traj(tmp_path / "a.traj", RUN, type="optimization")
     refused(InvalidInput, "of type optimization, which is no molecular dynamics", traj, **TOLD)
@@ -140,13 +151,17 @@ def test_stars_in_place_of_numbers(tmp_path):
     number = VASPRUN.split("<v>")[-1].split()[0]
     text = VASPRUN.replace(number, "**********")
     refused(UnusableRun, "a step holds what are no numbers", write(tmp_path / "v.xml", text))
+    number = OUTCAR.splitlines()[-8].split()[0]
+    text = OUTCAR.replace(number, "*" * len(number))
+    match = "step 19 holds what are no numbers"
+    refused(UnusableRun, match, write(tmp_path / "OUTCAR", text))
     extxyz = write_extxyz(tmp_path / "a.xyz", RUN)
     number = extxyz.read_text().splitlines()[-1].split()[1]
     write(extxyz, extxyz.read_text().replace(number, "*********"))
     refused(UnusableRun, "frame 19 does not hold 4 columns with numbers", extxyz, **TOLD)
 
 
-@pytest.mark.parametrize("kind", ["XDATCAR", "vasprun.xml", "a.xyz", "a.traj"])
+@pytest.mark.parametrize("kind", ["XDATCAR", "vasprun.xml", "OUTCAR", "a.xyz", "a.traj"])
 def test_a_cell_that_changes(tmp_path, kind):
     strained = Run(RUN.fractional, RUN.cell_A * 1.01, SPECIES, RUN.energies_eV)
     path = tmp_path / kind
@@ -157,6 +172,9 @@ def test_a_cell_that_changes(tmp_path, kind):
         later = vasprun(strained.frames(10, 20))
         first = vasprun(RUN.frames(10)).removesuffix("</modeling>\n")
         write(path, first + later[later.index("<calculation>") :])
+    elif kind == "OUTCAR":
+        later = outcar(strained.frames(10, 20))
+        write(path, outcar(RUN.frames(10)).rpartition(" General")[0] + later[later.index("----") :])
     elif kind == "a.xyz":
         later = write_extxyz(tmp_path / "later", strained.frames(10, 20)).read_text()
         write(path, write_extxyz(path, RUN.frames(10)).read_text() + later)
@@ -249,12 +267,13 @@ def sound(tmp_path_factory):
     contents = {
         "XDATCAR": xdatcar(run).encode(),
         "vasprun.xml": vasprun(run).encode(),
+        "OUTCAR": outcar(run).encode(),
         "extxyz": write_extxyz(folder / "a.xyz", run).read_bytes(),
     }
     return folder / "damaged", contents
 
 
-@pytest.mark.parametrize("kind", ["XDATCAR", "vasprun.xml", "extxyz"])
+@pytest.mark.parametrize("kind", ["XDATCAR", "vasprun.xml", "OUTCAR", "extxyz"])
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_whatever_is_damaged_there_is_a_run_or_a_message(sound, kind, data):

@@ -1,0 +1,253 @@
+"""Why a run of VASP gave nothing: from what it left to a code, a cause and what to do."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from screening.errors import (
+    CommandNotFound,
+    CorruptOutput,
+    DiskFull,
+    ElectronsNotConverged,
+    MissingOutput,
+    MissingPotcar,
+    NotConverged,
+    ProgramCrashed,
+    ProgramFailure,
+    ProgramKilled,
+    WallTimeReached,
+)
+from workflows.vasp.files import located, tail_of, text_of
+
+if TYPE_CHECKING:
+    from emmet.core.tasks import TaskDoc
+
+_OUTPUTS = ("vasprun.xml", "OUTCAR", "CONTCAR", "OSZICAR")
+_FINISHED = "General timing and accounting"  # what VASP writes into OUTCAR when it ends by itself
+_TAIL_LINES = 20
+_FULL = ("No space left on device", "Disk quota exceeded", "quota exceeded")
+_SEGFAULT = ("SIGSEGV", "egmentation fault", "signal 11")
+_KILLED = ("oom-kill", "oom_kill", "Out Of Memory", "Killed", "signal 9", "SIGKILL")
+_WALL_TIME = "Walltime reached"
+_UNCONVERGED = "Unconverged"
+
+
+def require_success(task: TaskDoc, folder: Path) -> None:
+    """Let a run pass that did what it was to do; dynamics may be shorter than asked for.
+
+    Raises:
+        EngineFailure: it stopped for want of time, or did not converge.
+    """
+    last = task.calcs_reversed[0]
+    parameters = last.input.parameters or {}
+    if parameters.get("IBRION") == 0:
+        return
+    if str(getattr(task.state, "value", task.state)) == "successful":
+        return
+    raise _unfinished(folder) or ProgramFailure(
+        f"{folder.name}: VASP ended, but its run does not count as successful; look at {folder}",
+        log_tail=log_tail(folder),
+        corrections=corrections_in(folder),
+    )
+
+
+def was_stopped_for_time(folder: Path) -> bool:
+    """Whether custodian asked VASP to stop because the wall time was near."""
+    return any(_WALL_TIME in correction for correction in corrections_in(folder))
+
+
+def diagnose(error: Exception, folder: Path, command: str) -> ProgramFailure | NotConverged:
+    """The failure that an exception of atomate2, custodian or emmet stands for.
+
+    Args:
+        error: what was raised.
+        folder: of the run.
+        command: that was to start VASP.
+    """
+    kind, message = _cause(error, folder, command)
+    return kind(
+        f"{folder.name}: {message}", log_tail=log_tail(folder), corrections=corrections_in(folder)
+    )
+
+
+def corrections_in(folder: Path) -> tuple[str, ...]:
+    """What custodian found and changed, in words, as its log says."""
+    found = []
+    for job in _custodian_log(folder):
+        for correction in job.get("corrections", ()):
+            errors = ", ".join(map(str, correction.get("errors") or ["an error"]))
+            actions = "; ".join(_in_words(correction.get("actions") or ()))
+            found.append(f"{errors}: {actions or 'nothing could be changed'}")
+    return tuple(found)
+
+
+def log_tail(folder: Path) -> str:
+    """The last lines that VASP printed, its error output last."""
+    lines = []
+    for name in ("vasp.out", "std_err.txt"):
+        lines += tail_of(folder / name)[-_TAIL_LINES:]
+    return "\n".join(lines)
+
+
+def _cause(
+    error: Exception, folder: Path, command: str
+) -> tuple[type[ProgramFailure | NotConverged], str]:
+    said = "\n".join([str(error), *tail_of(folder / "vasp.out"), *tail_of(folder / "std_err.txt")])
+    if isinstance(error, OSError) and _is_of_command(error, command):
+        return CommandNotFound, (
+            f"{error.filename!r} cannot be started ({error.strerror}); set "
+            "execution.vasp_command, or VASP_CMD in atomate2's settings, to what starts VASP here"
+        )
+    if _is_potcar(error):
+        return MissingPotcar, (
+            f"{' '.join(str(error).split())}; `halideflow doctor CAMPAIGN` lists the labels that "
+            "are needed and where they are looked for"
+        )
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _has(said, _FULL):
+        return (
+            DiskFull,
+            (f"no space left for {folder}; free some, then run again with --retry-failed"),
+        )
+    if was_stopped_for_time(folder):
+        return WallTimeReached, _OUT_OF_TIME
+    if _has(said, _SEGFAULT):
+        return ProgramCrashed, (
+            "VASP crashed with a segmentation fault: often a stack limit (ulimit -s unlimited) or "
+            "too little memory a core (more nodes, or engine.vasp.*.incar.NCORE)"
+        )
+    if unfinished := _unfinished(folder):
+        return type(unfinished), str(unfinished).partition(": ")[2]
+    return _from_outputs(error, folder, said)
+
+
+def _from_outputs(
+    error: Exception, folder: Path, said: str
+) -> tuple[type[ProgramFailure | NotConverged], str]:
+    """What the files say, where nothing else does."""
+    errors = [e for c in _all_corrections(folder) for e in c.get("errors") or ()]
+    if errors:
+        named = ", ".join(dict.fromkeys(map(str, errors)))
+        return ProgramFailure, (
+            f"VASP stopped with {named}, which custodian could not mend; look that up in VASP's "
+            f"wiki and change engine.vasp.*.incar, or the structure"
+        )
+    if _has(said, _KILLED):
+        return ProgramKilled, _KILLED_ADVICE
+    missing = [name for name in _OUTPUTS if located(folder, name) is None]
+    outcar = located(folder, "OUTCAR")
+    ended = outcar is not None and any(_FINISHED in line for line in tail_of(outcar))
+    if "return code" in str(error) or (missing and not ended and tail_of(folder / "std_err.txt")):
+        return ProgramCrashed, f"VASP ended with an error: {_last_words(folder, error)}"
+    if outcar is not None and not ended:
+        return ProgramKilled, _KILLED_ADVICE
+    if missing:
+        return MissingOutput, (
+            f"VASP wrote no {', '.join(missing)}; look at {folder}, and whether the file system "
+            "lost it"
+        )
+    return CorruptOutput, (
+        f"what VASP wrote cannot be read ({' '.join(str(error).split())[:200]}); look at {folder}, "
+        "then run again with --retry-failed"
+    )
+
+
+_OUT_OF_TIME = (
+    "the wall time was near and VASP was stopped; run again with --retry-failed, which goes on "
+    "from the last structure, or raise execution.wall_time_h"
+)
+_KILLED_ADVICE = (
+    "VASP was killed before its end: by the queue, by the system for want of memory, or by "
+    "somebody; see the queue's own log, then run again with --retry-failed, perhaps with more "
+    "memory"
+)
+
+
+def _unfinished(folder: Path) -> ProgramFailure | NotConverged | None:
+    """What custodian gave up on, where it is convergence or time."""
+    details: dict[str, Any] = {
+        "log_tail": log_tail(folder),
+        "corrections": corrections_in(folder),
+    }
+    if was_stopped_for_time(folder):
+        return WallTimeReached(f"{folder.name}: {_OUT_OF_TIME}", **details)
+    errors = {e for c in _all_corrections(folder) for e in c.get("errors") or ()}
+    run = _last_run(folder)
+    if run is None:
+        return None
+    if not run.converged_electronic:
+        return ElectronsNotConverged(
+            f"{folder.name}: the electrons did not converge within NELM = "
+            f"{run.parameters.get('NELM')} steps; try engine.vasp.*.incar ALGO: All, other mixing, "
+            "or look whether the structure makes sense",
+            **details,
+        )
+    if not run.converged_ionic or _UNCONVERGED in errors:
+        return NotConverged(
+            f"{folder.name}: forces did not fall below EDIFFG within NSW = "
+            f"{run.parameters.get('NSW')} steps, {max(len(details['corrections']), 1)} times; "
+            "raise engine.vasp.relax.incar.NSW, loosen EDIFFG, or look at the structure",
+            **details,
+        )
+    return None
+
+
+def _last_run(folder: Path) -> Any:
+    """The run as pymatgen reads it; None where it cannot."""
+    from pymatgen.io.vasp import Vasprun
+
+    file = located(folder, "vasprun.xml")
+    if file is None:
+        return None
+    try:
+        return Vasprun(file, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
+    except Exception:  # truncated or worse: not a matter of convergence
+        return None
+
+
+def _is_of_command(error: OSError, command: str) -> bool:
+    return error.filename is not None and str(error.filename) in shlex.split(command)
+
+
+def _is_potcar(error: Exception) -> bool:
+    text = f"{type(error).__name__} {error}"
+    return "PspDir" in text or ("POTCAR" in text and "not" in text.lower())
+
+
+def _has(text: str, marks: Iterable[str]) -> bool:
+    return any(mark in text for mark in marks)
+
+
+def _last_words(folder: Path, error: Exception) -> str:
+    lines = [line.strip() for line in log_tail(folder).splitlines() if line.strip()]
+    return lines[-1] if lines else " ".join(str(error).split())
+
+
+def _all_corrections(folder: Path) -> list[dict[str, Any]]:
+    return [c for job in _custodian_log(folder) for c in job.get("corrections", ())]
+
+
+def _custodian_log(folder: Path) -> list[dict[str, Any]]:
+    file = located(folder, "custodian.json")
+    if file is None:
+        return []
+    try:
+        log: list[dict[str, Any]] = json.loads(text_of(file))
+    except (OSError, ValueError):
+        return []
+    return log
+
+
+def _in_words(actions: Iterable[dict[str, Any]]) -> Iterable[str]:
+    for action in actions:
+        target = action.get("dict") or action.get("file") or "a file"
+        changes = action.get("action") or {}
+        for verb, what in changes.items():
+            if verb == "_set":
+                yield ", ".join(f"{tag} = {value}" for tag, value in what.items())
+            else:
+                yield f"{target} {verb.strip('_')} {what}"

@@ -1,0 +1,33 @@
+"""Files of a run of VASP, which may have been gzipped."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+_TAIL_BYTES = 20_000
+
+
+def located(folder: Path, name: str) -> Path | None:
+    """A file of a run, gzipped or not."""
+    return next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None)
+
+
+def text_of(file: Path) -> str:
+    """What is in a file, gzipped or not."""
+    if file.suffix == ".gz":
+        with gzip.open(file, "rt", errors="replace") as stream:
+            return stream.read()
+    return file.read_text(errors="replace")
+
+
+def tail_of(file: Path) -> list[str]:
+    """Some of the last lines; none where there is no such file."""
+    found = located(file.parent, file.name.removesuffix(".gz"))
+    if found is None:
+        return []
+    if found.suffix == ".gz":
+        return text_of(found)[-_TAIL_BYTES:].splitlines()
+    with found.open("rb") as stream:
+        stream.seek(max(found.stat().st_size - _TAIL_BYTES, 0))
+        return stream.read().decode(errors="replace").splitlines()

@@ -1,0 +1,177 @@
+"""What a campaign file says of VASP: settings that decide results, and how the program is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+
+from screening.ordering_settings import Settings
+
+_Scalar = bool | int | float | str
+# Editors and messages say what goes in the key's own words; the union says it in thirty.
+IncarValue = Annotated[
+    _Scalar | tuple[_Scalar, ...] | dict[str, _Scalar] | None, WithJsonSchema({"description": "value of the tag"})
+]
+_Mesh = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+
+# Energies of another functional share no hull with the Materials Project's; GGA = PE is PBE, but
+# is not read as such.
+_FUNCTIONAL = frozenset({"GGA", "METAGGA", "LHFCALC", "IVDW", "LUSE_VDW", "LASPH_VDW", "AEXX"})
+# Tag of a single point or of dynamics -> the key of the campaign that says it.
+_OF_A_STATIC = {"NSW": "a single point", "IBRION": "a single point"}
+_OF_DYNAMICS = {
+    "NSW": "dynamics.segment_ps",
+    "POTIM": "dynamics.timestep_fs",
+    "TEBEG": "dynamics.temperatures_K",
+    "TEEND": "dynamics.temperatures_K",
+    "IBRION": "molecular dynamics",
+    "ISIF": "a fixed cell",
+}
+
+
+class KpointsSettings(Settings):
+    """One mesh, as in VASP's KPOINTS file; INCAR's KSPACING is the other way to say it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    gamma: _Mesh | None = Field(
+        default=None, alias="Gamma", description="divisions of a mesh centred at Γ"
+    )
+    monkhorst_pack: _Mesh | None = Field(
+        default=None, alias="Monkhorst-Pack", description="divisions of a Monkhorst-Pack mesh"
+    )
+    automatic: int | None = Field(
+        default=None, alias="Automatic", gt=0, description="fully automatic: this length in Å"
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [mesh for mesh in (self.gamma, self.monkhorst_pack, self.automatic) if mesh]
+        if len(given) != 1:
+            raise ValueError(
+                f"kpoints names {len(given)} meshes; needed: one of Gamma, Monkhorst-Pack, "
+                "Automatic"
+            )
+        return self
+
+
+class CalculationSettings(Settings):
+    """What one kind of VASP calculation does otherwise than its Maker."""
+
+    incar: dict[str, IncarValue] = Field(
+        default={},
+        description="INCAR tags, such as {ENCUT: 600, ALGO: Normal}; a list for a list, a block of "
+        "elements for MAGMOM and LDAUU; null takes a tag of the Maker out",
+    )
+    kpoints: KpointsSettings | None = Field(
+        default=None, description="instead of the Maker's mesh: {Gamma: [2, 2, 2]}"
+    )
+
+    @model_validator(mode="after")
+    def _tags_of_vasp(self) -> Self:
+        if self.incar:
+            _require_tags(self.incar)
+        return self
+
+
+class VaspSettings(Settings):
+    """What VASP computes; of engines vasp and rehearsal, others leave it aside."""
+
+    relax: CalculationSettings = Field(
+        default=CalculationSettings(), description="both relaxations of MPGGADoubleRelaxStaticMaker"
+    )
+    static: CalculationSettings = Field(
+        default=CalculationSettings(), description="the single point that the energy is from"
+    )
+    dynamics: CalculationSettings = Field(
+        default=CalculationSettings(),
+        description="molecular dynamics: not spin-polarised, Γ only, Nosé–Hoover",
+    )
+    potcar: dict[str, str] = Field(
+        default={},
+        description="POTCAR label of an element, such as {Ta: Ta_pv}, instead of the Materials "
+        "Project's; with another one than theirs an energy is refused on their hull",
+    )
+
+    @model_validator(mode="after")
+    def _left_to_the_campaign(self) -> Self:
+        for name in ("relax", "static"):
+            calculation: CalculationSettings = getattr(self, name)
+            if tag := next(iter(_FUNCTIONAL & calculation.incar.keys()), None):
+                raise ValueError(
+                    f"{name}.incar sets {tag}: energies of another functional share no hull with "
+                    "the reference phases, and GGA = PE is not read as PBE; leave it out"
+                )
+        for name, set_by in (("static", _OF_A_STATIC), ("dynamics", _OF_DYNAMICS)):
+            calculation = getattr(self, name)
+            if tag := next((tag for tag in calculation.incar if tag in set_by), None):
+                raise ValueError(
+                    f"{name}.incar sets {tag}, which follows from {set_by[tag]}; leave it out"
+                )
+        return self
+
+
+class ExecutionSettings(Settings):
+    """How VASP is run on the machine at hand; decides no result."""
+
+    vasp_command: str | None = Field(
+        default=None,
+        min_length=1,
+        description="engine vasp: such as srun vasp_std; default: VASP_CMD of atomate2's settings",
+    )
+    vasp_gamma_command: str | None = Field(
+        default=None,
+        min_length=1,
+        description="engine vasp, at Γ only: such as srun vasp_gam; default: VASP_GAMMA_CMD of "
+        "atomate2's settings",
+    )
+    wall_time_h: float | None = Field(
+        default=None,
+        gt=0,
+        description="that one job may take; VASP is asked to stop cleanly before. null: no limit",
+    )
+    stop_before_min: float = Field(
+        default=5.0,
+        gt=0,
+        description="how long before the wall time; three ionic steps where they take longer",
+    )
+    vasp_files: Literal["keep", "compress", "delete"] = Field(
+        default="compress",
+        description="what becomes of VASP's large files once they have been read: kept as they "
+        "are, gzipped, or deleted (inputs, CONTCAR and OSZICAR stay)",
+    )
+
+    @model_validator(mode="after")
+    def _time_is_left(self) -> Self:
+        if self.wall_time_h is not None and self.stop_before_min >= 60 * self.wall_time_h:
+            raise ValueError(
+                f"stop_before_min={self.stop_before_min:g} leaves nothing of "
+                f"wall_time_h={self.wall_time_h:g}; make it shorter"
+            )
+        return self
+
+
+def _require_tags(incar: Mapping[str, object]) -> None:
+    """Refuse what is no tag of VASP.
+
+    Raises:
+        ValueError: with the nearest one.
+    """
+    known = _known_tags()
+    for tag in incar:
+        if tag in known:
+            continue
+        near = get_close_matches(tag.upper(), known, n=1, cutoff=0.7)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"incar: {tag} is no tag of VASP{hint}")
+
+
+def _known_tags() -> frozenset[str]:
+    import json
+    from importlib import resources
+
+    file = resources.files("pymatgen.io.vasp") / "incar_parameters.json"
+    return frozenset(json.loads(file.read_text(encoding="utf-8"))) | {"LDAUU", "LDAUJ", "LDAUL"}
