@@ -316,6 +316,11 @@ class CampaignConfig(Settings):
     def _glasses_can_be_compared(self) -> Self:
         if self.amorphous is None:
             return self
+        if self.engine.runs_vasp:
+            raise ValueError(
+                f"amorphous is for engine chgnet: engine {self.engine.name} cannot melt and quench "
+                "yet; set amorphous to null, or give the glass as a structure file"
+            )
         if self.dynamics is None:
             raise ValueError(
                 "dynamics is null, so that a glass could not be compared with its crystal; give "

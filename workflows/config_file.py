@@ -111,6 +111,16 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
         source, _ = read_yaml(config_path)
         return ConfigError(config_path, [source.at(("stability", *key)).problem(reason)])
 
+    def other_snapshots() -> str:
+        if config.engine.name == "vasp":
+            return (
+                f"`halideflow references fetch {config_path}` gets those of the Materials Project"
+            )
+        leave = f"leave the key out for the shipped snapshot {config.engine.references}"
+        if config.engine.name == "rehearsal":
+            return leave
+        return f"{leave}, or make one with `halideflow references build {config_path} --out FILE`"
+
     convention = engine_convention(config.engine)
     if config.stability.raw_halide_energies:
         try:
@@ -122,6 +132,14 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
     name, pin = config.stability.references, config.stability.references_sha256
     if name not in shipped_snapshots():
         path = (config_path.parent / Path(name).expanduser()).resolve()
+        if not path.exists() and name == config.engine.references:
+            raise refuse(
+                f"engine {config.engine.name} needs reference phases of its own energies: there "
+                f"is no folder {path}. `halideflow references fetch {config_path}` writes those of "
+                "the Materials Project there; your own runs become one by `halideflow references "
+                "vasp DIR --out FILE`",
+                "references",
+            )
         if not path.exists():
             shipped = shipped_snapshots()
             raise refuse(
@@ -149,9 +167,7 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
             f"{config.stability.references} holds energies of {theirs.potential} "
             f"({theirs.functional}; corrections: {theirs.corrections}), the campaign's engine is "
             f"{convention.potential} ({convention.functional}; corrections: "
-            f"{convention.corrections}); their energies cannot be compared: leave the key out for "
-            f"the shipped snapshot {config.engine.references}, or make one with `halideflow "
-            f"references build {config_path} --out FILE`",
+            f"{convention.corrections}); their energies cannot be compared: {other_snapshots()}",
             "references",
         )
     for i, electrode in enumerate(config.stability.electrodes):

@@ -13,7 +13,8 @@ from screening.ordering_settings import Settings
 _Scalar = bool | int | float | str
 # Editors and messages say what goes in the key's own words; the union says it in thirty.
 IncarValue = Annotated[
-    _Scalar | tuple[_Scalar, ...] | dict[str, _Scalar] | None, WithJsonSchema({"description": "value of the tag"})
+    _Scalar | tuple[_Scalar, ...] | dict[str, _Scalar] | None,
+    WithJsonSchema({"description": "value of the tag"}),
 ]
 _Mesh = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 

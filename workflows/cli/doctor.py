@@ -83,10 +83,16 @@ def _examine(campaign: Path | None) -> Iterator[Check]:
     references = (config.stability if config else StabilitySettings()).references
     existing = next(place for place in (folder, *folder.parents) if place.is_dir())
     reinstall = "install again: pip install -c constraints.txt -e ."
-    yield _guarded("weights", lambda: _weights(engine), reinstall)
-    yield _guarded("torch", _torch, reinstall)
+    if engine.name != "vasp":
+        yield _guarded("weights", lambda: _weights(engine), reinstall)
+        yield _guarded("torch", _torch, reinstall)
+    if config is not None and engine.runs_vasp:
+        yield from _vasp(config, campaign, reinstall)
+    fetch = f"correct stability.references, or `halideflow references fetch {campaign}`"
     yield _guarded(
-        "references", lambda: _references(references, engine), "correct stability.references"
+        "references",
+        lambda: _references(references, engine),
+        fetch if engine.name == "vasp" else "correct stability.references",
     )
     yield _guarded("results folder", lambda: _results(folder, existing), "choose results_dir")
     if config is None or config.store.backend == "sqlite":
@@ -130,6 +136,89 @@ def _weights(settings: EngineSettings) -> Check:
     load_potential(settings.model).calculator()
     convention = engine_convention(settings)
     return Check("weights", "ok", f"{convention.potential}, sha256 {convention.weights_sha256}")
+
+
+def _vasp(config: CampaignConfig, campaign: Path | None, reinstall: str) -> Iterator[Check]:
+    """The program and its pseudopotentials, before anything is submitted."""
+    assert campaign is not None
+    yield _guarded("vasp", lambda: _vasp_program(config), reinstall)
+    yield _guarded(
+        "potcars", lambda: _potcars(config, campaign), "look at PMG_VASP_PSP_DIR by hand"
+    )
+
+
+def _vasp_program(config: CampaignConfig) -> Check:
+    """Whether what the campaign would start is there."""
+    import shlex
+
+    from workflows.vasp.makers import Program
+
+    program = Program.of(is_rehearsal=config.engine.name == "rehearsal", execution=config.execution)
+    if config.engine.name == "rehearsal":
+        return _stand_in(program.command)
+    commands = {
+        "vasp_command": program.command,
+        "vasp_gamma_command": program.gamma_command,
+    }
+    found = "; ".join(f"{key}: {command}" for key, command in commands.items())
+    lacking = {
+        word
+        for command in commands.values()
+        for word in (shlex.split(os.path.expandvars(command))[i] for i in (0, -1))
+        if shutil.which(word) is None
+    }
+    if lacking:
+        return Check(
+            "vasp",
+            "fail",
+            f"{found}; not on this machine: {', '.join(sorted(lacking))}",
+            "set execution.vasp_command, or VASP_CMD in ~/.atomate2.yaml, or load VASP's module; "
+            "where jobs run on other machines, run doctor there",
+        )
+    return Check("vasp", "ok", found)
+
+
+def _stand_in(command: str) -> Check:
+    """Whether the stand-in for VASP starts."""
+    import shlex
+    import subprocess
+
+    ran = subprocess.run(  # noqa: S603  our own interpreter and module
+        [*shlex.split(command), "--version"], capture_output=True, text=True, check=False
+    )
+    said = (ran.stdout or ran.stderr).strip().splitlines()
+    found = f"stand-in: {said[-1] if said else command}"
+    if ran.returncode:
+        return Check("vasp", "fail", found, "install again: pip install -c constraints.txt -e .")
+    return Check("vasp", "ok", found)
+
+
+def _potcars(config: CampaignConfig, campaign: Path) -> Check:
+    """Which labels the campaign needs, and which are missing."""
+    from screening.survey import survey_candidates
+    from workflows.config_file import read_structures
+    from workflows.engines import unknown_elements
+    from workflows.vasp.inputs import Potcars, symbols_of
+    from workflows.vasp.potcars import LIBRARY_VARIABLE, library
+
+    survey = survey_candidates(config.candidates, read_structures(config, campaign))
+    symbols = symbols_of(survey)
+    unknown = set(unknown_elements(config.engine, symbols))
+    potcars = Potcars.of(config, [symbol for symbol in symbols if symbol not in unknown])
+    needed = f"needed: {', '.join(potcars.labels.values())}"
+    if config.engine.name == "rehearsal":
+        return Check("potcars", "ok", f"{needed}; stand-ins are made for the rehearsal")
+    folder = library()
+    where = f"in {folder}" if folder else f"{LIBRARY_VARIABLE} is not set"
+    if potcars.missing:
+        return Check(
+            "potcars",
+            "fail",
+            f"{needed}; missing: {', '.join(potcars.missing)} ({where})",
+            f"point {LIBRARY_VARIABLE} in ~/.config/.pmgrc.yaml to the library that `pmg config "
+            "-p` makes of VASP's PBE potentials, or choose labels in engine.vasp.potcar",
+        )
+    return Check("potcars", "ok", f"{needed}; all {where}")
 
 
 def _torch() -> Check:

@@ -45,17 +45,10 @@ def plan(
     Exit code 2 where a composition has more orderings than its settings allow.
     """
     from screening.survey import survey_candidates
-    from workflows.config_file import (
-        load_campaign,
-        read_structures,
-        resolve_references,
-        results_folder,
-    )
+    from workflows.config_file import load_campaign, read_structures, results_folder
 
     config = load_campaign(campaign)
-    if inputs is None:
-        config = resolve_references(config, campaign)
-    elif not config.engine.runs_vasp:
+    if inputs is not None and not config.engine.runs_vasp:
         raise InvalidInput(
             f"--inputs: engine {config.engine.name} has no inputs of VASP; needed: engine.name "
             "vasp or rehearsal"
@@ -68,6 +61,8 @@ def plan(
     beyond = _beyond_engine(survey, config.engine)
     potcars = _potcars(survey, config, beyond)
     problems = survey.problems()
+    if inputs is None:
+        problems += _problems_of_references(config, campaign)
     n_candidates = n_kept_of(survey)
     temperatures_K = config.dynamics.temperatures_K if config.dynamics else ()
     folder = results_folder(campaign, config)
@@ -99,6 +94,17 @@ def plan(
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
+def _problems_of_references(config: CampaignConfig, campaign: Path) -> list[str]:
+    """What is wrong with the reference phases; inputs can be looked at without any."""
+    from workflows.config_file import ConfigError, resolve_references
+
+    try:
+        resolve_references(config, campaign)
+    except ConfigError as error:
+        return [str(error)]
+    return []
+
+
 def _what_follows(
     config: CampaignConfig, n_candidates: int, temperatures_K: Sequence[float]
 ) -> str:
@@ -121,18 +127,21 @@ def _print_engine(
     """What the engine lacks, and what is to be known of its settings."""
     engine = config.engine
     for symbol, formulas in beyond.items():
-        reason = (
-            f"VASP has no POTCAR of {symbol} among the Materials Project's; name one in "
-            "engine.vasp.potcar"
+        reason, advice = (
+            (f"the Materials Project has no POTCAR of {symbol}", "name one in engine.vasp.potcar")
             if engine.name == "vasp"
-            else f"{engine.name} {engine.model} was never fitted to {symbol}; leave it out, or use "
-            "weights that know it"
+            else (
+                f"{engine.name} {engine.model} was never fitted to {symbol}",
+                "leave it out, or use weights that know it",
+            )
         )
-        typer.echo(f"note: {listed(formulas)} will fail: {reason}", err=True)
+        typer.echo(f"note: {reason}: {listed(formulas)} will fail; {advice}", err=True)
     if potcars:
         _print_potcars(potcars, engine)
     if engine.runs_vasp and config.dynamics:
-        light = _LIGHT & set(_symbols(survey))
+        from workflows.vasp.inputs import symbols_of
+
+        light = _LIGHT & set(symbols_of(survey))
         if light and config.dynamics.timestep_fs > _LONGEST_WITH_LIGHT_FS:
             typer.echo(
                 f"note: dynamics.timestep_fs is {config.dynamics.timestep_fs:g} with "
@@ -150,10 +159,11 @@ def _print_potcars(potcars: Potcars, engine: EngineSettings) -> None:
         return
     typer.echo(f"POTCARs (PBE, without a version): {labels}")
     if potcars.missing:
-        where = library() or f"nowhere: {LIBRARY_VARIABLE} is not set"
+        folder = library()
+        where = f"looked for in {folder}" if folder else f"{LIBRARY_VARIABLE} is not set"
         typer.echo(
-            f"missing POTCARs: {', '.join(potcars.missing)} (looked for in {where}); every "
-            "candidate that needs one will fail",
+            f"missing POTCARs: {', '.join(potcars.missing)} ({where}); every candidate that needs "
+            "one will fail",
             err=True,
         )
 
@@ -163,17 +173,9 @@ def _potcars(
 ) -> Potcars | None:
     if not config.engine.runs_vasp:
         return None
-    from workflows.vasp.inputs import Potcars
+    from workflows.vasp.inputs import Potcars, symbols_of
 
-    return Potcars.of(config, [s for s in _symbols(survey) if s not in beyond])
-
-
-def _symbols(survey: Survey) -> list[str]:
-    """Elements of all candidates."""
-    from pymatgen.core.composition import Composition
-
-    formulas = {entry.counted.formula for entry in survey.cells}
-    return sorted({symbol for f in formulas for symbol in Composition(f).get_el_amt_dict()})
+    return Potcars.of(config, [s for s in symbols_of(survey) if s not in beyond])
 
 
 def _beyond_engine(survey: Survey, engine: EngineSettings) -> dict[str, list[str]]:

@@ -156,6 +156,12 @@ def build(
         raise InvalidInput(
             f"--model {model}: {campaign} names the weights {settings.model}; leave out either"
         )
+    if settings.runs_vasp:
+        raise InvalidInput(
+            f"{campaign}: engine {settings.name}; needed: chgnet, whose phases are relaxed here. "
+            "For VASP take the Materials Project's (`halideflow references fetch`) or your own "
+            "runs (`halideflow references vasp DIR`); a rehearsal has the snapshot `rehearsal`"
+        )
     wanted = None if elements is None else _elements(elements)
     require_folder_of(out)
     compounds = shipped_compounds(wanted)

@@ -13,10 +13,11 @@ from workflows.cli.stability_sections import section, stability_sections
 from workflows.cli.transport_section import diffusivity, power, transport_sections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
 
+    from screening.documents import VaspCalculation
     from screening.ranked import RankedCandidate
     from workflows.views import CandidateView
 
@@ -173,6 +174,25 @@ def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
     return "\n".join(notes)
 
 
+def _calculations(runs: Sequence[VaspCalculation]) -> dict[str, str]:
+    """Runs of VASP, what was corrected on the way, and the potentials."""
+    lines = {}
+    for run in runs:
+        cores = f" on {run.n_cores} cores" if run.n_cores else ""
+        lines[run.name] = "\n".join(
+            [
+                f"{run.n_ionic_steps} steps, {run.elapsed_s:.0f} s{cores}, {run.kpoints}, VASP "
+                f"{run.version}; {run.folder}",
+                *(f"corrected: {correction}" for correction in run.corrections),
+            ]
+        )
+    if runs:
+        lines["POTCARs"] = "\n".join(
+            f"{title}, sha256 {digest[:12]}" for title, digest in runs[-1].potcars.items()
+        )
+    return lines
+
+
 def candidate_sections(view: CandidateView, width: int) -> Iterator[RenderableType]:
     """One candidate, section by section, for a terminal of so many columns."""
     from screening.transport.documents import TransportDocument
@@ -230,6 +250,7 @@ def candidate_sections(view: CandidateView, width: int) -> Iterator[RenderableTy
                 "steps": str(relaxed.n_steps),
                 "engine": f"{relaxed.convention.potential}, {relaxed.convention.functional}, "
                 f"{relaxed.convention.corrections}",
+                **_calculations(relaxed.calculations),
             },
         )
     if view.stability and (stable := view.stability.result):

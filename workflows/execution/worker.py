@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from screening.documents import StageDocument
+from screening.documents import Failure, StageDocument
 from screening.errors import ScreeningError
 from screening.potential.together import run_together
 from workflows.execution.batching import Batching, Desk, Room, log_tail
@@ -219,8 +219,14 @@ def _outcome(response: Response[Any]) -> Outcome:
         else None,
         code=failure.code if failure else None,
         message=failure.message if failure else None,
-        log_tail=failure.log_tail if failure else None,
+        log_tail=_log_tail(failure) if failure else None,
     )
+
+
+def _log_tail(failure: Failure) -> str:
+    """The end of the log, and what was tried in vain."""
+    tried = [f"corrected and tried again: {correction}" for correction in failure.corrections]
+    return "\n".join([failure.log_tail, *tried])
 
 
 def _die_with_parent() -> None:

@@ -23,7 +23,7 @@ _TRUTH = re.compile(r"\.?(T|TRUE|F|FALSE)\.?", re.IGNORECASE)
 _COMMENT = re.compile(r"[#!].*")
 _CONTINUED = re.compile(r"\\[ \t]*\n")
 _REPEATED = re.compile(r"(\d+)\*(\S+)")
-_ASSIGNMENT = re.compile(r'\s*(\w+)\s*=\s*(?:"([^"]*)"|([^;\n]*))\s*(?:[;\n]|\Z)')
+_ASSIGNMENT = re.compile(r'\s*(\w+)\s*=[ \t]*(?:"([^"]*)"|([^;\n]*))\s*(?:[;\n]|\Z)')
 
 
 class Incar(Mapping[str, Value]):

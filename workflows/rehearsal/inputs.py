@@ -71,9 +71,6 @@ def read_inputs(folder: Path) -> Inputs:
 
 def _read(path: Path, message: str) -> str:
     try:
-        text = path.read_text(errors="replace")
+        return path.read_text(errors="replace")
     except FileNotFoundError as error:
         raise Stopped(f"{message}: {path} is missing") from error
-    if not text.strip():
-        raise Stopped(f"{message}: {path} is empty")
-    return text

@@ -11,7 +11,7 @@ from workflows.rehearsal.steps import rows, wrapped
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TextIO
 
     from workflows.rehearsal.faults import Faults
     from workflows.rehearsal.inputs import Inputs
@@ -113,7 +113,7 @@ class Outputs:
             (self._folder / "CHGCAR").write_text(charge)
         self._flush()
 
-    def _files(self) -> tuple:  # type: ignore[type-arg]
+    def _files(self) -> tuple[TextIO, ...]:
         return self._vasprun, self._outcar, self._oszicar, self._xdatcar
 
     def _flush(self) -> None:

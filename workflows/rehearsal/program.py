@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _HELP = f"""\
 usage: halideflow-vasp                            run in this folder, as VASP does
-       halideflow-vasp --potcars FOLDER LABEL...  write headers of potentials for pymatgen
+       halideflow-vasp --potcars FOLDER [--functional NAME] LABEL...
+                                                  write headers of potentials for pymatgen, of
+                                                  its set NAME (PBE)
        halideflow-vasp --version | --help
 
 A stand-in for VASP ({NOTICE}).
@@ -104,8 +106,10 @@ def _command(name: str, arguments: Sequence[str]) -> int:
         case ["--version"]:
             _say(f"vasp.{REHEARSAL_VERSION} ({NOTICE})\n")
             return 0
+        case ["--potcars", folder, "--functional", functional, *labels] if labels:
+            return _write_potcars(Path(folder), labels, functional)
         case ["--potcars", folder, *labels] if labels:
-            return _write_potcars(Path(folder), labels)
+            return _write_potcars(Path(folder), labels, "PBE")
         case [_, *_]:
             sys.stderr.write(f"no option {' '.join(arguments)!r}\n{_HELP}")
             return 2
@@ -116,12 +120,12 @@ def _command(name: str, arguments: Sequence[str]) -> int:
     return run(Path.cwd(), name if is_named else _STANDARD)
 
 
-def _write_potcars(folder: Path, labels: Sequence[str]) -> int:
+def _write_potcars(folder: Path, labels: Sequence[str], functional: str) -> int:
     from screening.errors import InvalidInput
     from workflows.rehearsal.potcars import write_potcars
 
     try:
-        write_potcars(folder, labels)
+        write_potcars(folder, labels, functional)
     except InvalidInput as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.optimize import BFGS
+from ase.optimize import BFGS, LBFGS
 
 from screening.potential.cell_filter import CellFilter
 from workflows.rehearsal.steps import KILOBAR_PER_EV_PER_A3, IonicStep, wrapped
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 REACHED = "reached required accuracy - stopping structural energy minimisation"
 _LONGEST_STEP_A = 0.2
+_MOST_ATOMS_OF_BFGS = 250  # of more, its Hessian takes longer than the forces
 _IONS_MOVE = frozenset({0, 1, 2, 3, 4, 8})
 _SHAPE_CHANGES = frozenset({3, 4, 5, 6})
 _VOLUME_CHANGES = frozenset({3, 6, 7, 8})
@@ -36,7 +37,8 @@ def run_relaxation(
 ) -> None:
     """Move downhill until EDIFFG is reached or NSW steps are used up."""
     variables = _Variables(surface, inputs.poscar, settings)
-    optimiser = BFGS(variables, logfile=None, maxstep=_LONGEST_STEP_A)
+    kind = BFGS if len(surface.atoms) <= _MOST_ATOMS_OF_BFGS else LBFGS
+    optimiser = kind(variables, logfile=None, maxstep=_LONGEST_STEP_A)
     before_eV: float | None = None
     for number in range(1, settings.n_steps + 1):
         point = surface.here()

@@ -99,10 +99,11 @@ def _crystal(
     name: str = "",
     behind: str = "",
 ) -> str:
+    reciprocal_per_A = np.asarray(np.linalg.inv(cell_A).T, dtype=np.float64)
     return (
         f"  <structure{name} >\n   <crystal>\n{_varray('basis', cell_A)}"
         f'    <i name="volume">{abs(np.linalg.det(cell_A)):16.8f} </i>\n'
-        f"{_varray('rec_basis', np.asarray(np.linalg.inv(cell_A).T, dtype=np.float64))}   </crystal>\n"
+        f"{_varray('rec_basis', reciprocal_per_A)}   </crystal>\n"
         f"{_varray('positions', fractional)}{behind}  </structure>\n"
     )
 

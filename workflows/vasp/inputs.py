@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atomate2.vasp.files import write_vasp_input_set
+from pymatgen.core.composition import Composition
 
 from workflows.engines import engine_convention
 from workflows.stages.relax import rattled
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from atomate2.vasp.jobs.base import BaseVaspMaker
     from pymatgen.core.structure import Structure
 
+    from screening.survey import Survey
     from workflows.config import CampaignConfig
 
 ABOUT = """\
@@ -52,6 +54,12 @@ class Potcars:
         is_rehearsal = config.engine.name == "rehearsal"
         missing = [] if is_rehearsal else missing_labels(labels.values())
         return cls(labels, tuple(missing))
+
+
+def symbols_of(survey: Survey) -> list[str]:
+    """Elements of all candidates that there are to make."""
+    formulas = {entry.counted.formula for entry in survey.cells}
+    return sorted({symbol for f in formulas for symbol in Composition(f).get_el_amt_dict()})
 
 
 def write_inputs(structure: Structure, config: CampaignConfig, folder: Path) -> None:

@@ -114,7 +114,7 @@ def test_weights_that_do_not_load(campaign, monkeypatch):
     def refuse(settings):
         raise InvalidInput("weights are gone")
 
-    monkeypatch.setattr(engines, "load_engine", refuse)
+    monkeypatch.setattr(engines, "load_potential", refuse)
     result, found = checks(campaign)
     assert result.exit_code == 1
     assert found["weights"]["found"] == "InvalidInput: weights are gone"

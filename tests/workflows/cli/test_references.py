@@ -29,7 +29,7 @@ def test_the_list_names_shipped_and_given_snapshots(halideflow, tmp_path):
     mine = only(tmp_path / "mine.json", "K", "Cl2", "KCl")
     result = halideflow("list", mine, "--json")
     assert result.exit_code == 0, result.output
-    shipped, _, given = json.loads(result.stdout)
+    shipped, _, _, given = json.loads(result.stdout)
     assert (shipped["name"], shipped["sha256"]) == ("chgnet-0.3.0", SHIPPED.sha256)
     assert (given["name"], given["n_phases"], given["elements"]) == (str(mine), 3, ["Cl", "K"])
     assert given["convention"] == SHIPPED.convention.model_dump()

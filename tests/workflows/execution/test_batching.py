@@ -108,7 +108,7 @@ def looked(make_machine):
 def test_each_job_has_its_folder_its_log_and_its_place_as_the_current_job(looked):
     machine, jobs = looked
     for label, (uuid, number) in jobs.items():
-        folder = machine.folder / "work" / f"{uuid}_1"
+        folder = machine.folder / "work" / uuid
         lines = (folder / "job.log").read_text().splitlines()
         assert (
             lines[: 2 * number]
