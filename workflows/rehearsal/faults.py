@@ -194,8 +194,9 @@ class Faults:
     def _strike(self, kind: str, step: int | None = None) -> Fault | None:
         """The fault of a kind whose turn it is; from then on it counts as having struck."""
         for fault in self._here:
-            is_due = step is None or int(fault.argument or 1) == step
-            if fault.kind == kind and is_due and self._count(fault):
+            if fault.kind != kind or (step is not None and int(fault.argument or 1) != step):
+                continue
+            if self._count(fault):
                 if kind == "missing":
                     self._here.remove(fault)
                 return fault

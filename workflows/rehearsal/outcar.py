@@ -51,7 +51,7 @@ def header_text(inputs: Inputs, settings: Settings) -> str:
         f"   ISPIN  = {settings.n_spins:6d}    spin polarized calculation?",
         f"   NELM   = {settings.n_electronic:6d}    of the electronic loop",
         f"   EDIFF  = {settings.ediff_eV:.1E}   stopping-criterion for ELM",
-        f"   EDIFFG = {settings.edifg_eV:.1E}   stopping-criterion for IOM",
+        f"   EDIFFG = {settings.ediffg:.1E}   stopping-criterion for IOM",
         f"   NSW    = {settings.n_steps:6d}    number of steps for IOM",
         f"   NBLOCK = {settings.stride:6d}",
         f"   IBRION = {settings.ibrion:6d}    ionic relax: 0-MD 1-quasi-New 2-CG",

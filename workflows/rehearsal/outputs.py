@@ -107,7 +107,7 @@ class Outputs:
         took_s = time.perf_counter() - self._started
         self._vasprun.write(vasprun_xml.end_text(last))
         self._outcar.write(outcar.end_text(message, took_s, is_stopped=is_stopped))
-        if self._settings.parameters(self._inputs)["LCHARG"]:
+        if self._inputs.incar.flag("LCHARG", default=True):
             grid = "\n    1    1    1\n  0.00000000000E+00\n"
             charge = last.moved(last.cell_A, wrapped(last.fractional)).text() + grid
             (self._folder / "CHGCAR").write_text(charge)

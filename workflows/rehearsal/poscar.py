@@ -156,7 +156,10 @@ def _parse(lines: list[str], default_symbols: Sequence[str]) -> Poscar:
         positions = positions * scale @ np.linalg.inv(cell_A)
     movable = None
     if selective:
-        movable = np.array([[word.strip(".")[:1] in "Tt" for word in row[3:6]] for row in rows])
+        flags = np.array(
+            [[word.strip(".")[:1].upper() == "T" for word in row[3:6]] for row in rows]
+        )
+        movable = None if flags.all() else flags
     if abs(np.linalg.det(cell_A)) < 1e-6:
         raise ValueError("lattice vectors that span no volume")
     poscar = Poscar(lines[0], symbols, counts, cell_A, positions, movable)

@@ -45,7 +45,7 @@ def run_relaxation(
         enthalpy_eV = point.energy_eV + variables.pressure_eV_per_A3 * surface.atoms.get_volume()
         gradient_eV_per_A = float(np.linalg.norm(variables.get_forces(), axis=1).max())
         is_relaxed = not faults.never_relaxed and _is_reached(
-            settings.edifg_eV,
+            settings.ediffg,
             gradient_eV_per_A,
             None if before_eV is None else enthalpy_eV - before_eV,
         )
@@ -70,10 +70,10 @@ def run_relaxation(
             return
 
 
-def _is_reached(edifg_eV: float, gradient_eV_per_A: float, change_eV: float | None) -> bool:
-    if edifg_eV < 0:
-        return gradient_eV_per_A < -edifg_eV
-    return change_eV is not None and abs(change_eV) < edifg_eV
+def _is_reached(ediffg: float, gradient_eV_per_A: float, change_eV: float | None) -> bool:
+    if ediffg < 0:
+        return gradient_eV_per_A < -ediffg
+    return change_eV is not None and abs(change_eV) < ediffg
 
 
 class _Variables(CellFilter):

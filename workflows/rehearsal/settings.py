@@ -23,18 +23,26 @@ class Settings:
     """What a run does.
 
     Args:
-        n_steps: NSW, at least one.
-        ibrion, isif, mdalgo, smass: VASP's.
-        edifg_eV: EDIFFG; negative for a force in eV/Å.
+        n_steps: NSW, not negative.
+        ibrion: -1 rests, 0 is dynamics, others are relaxations.
+        isif: which of positions, shape and volume move.
+        mdalgo: with `smass`, the ensemble of dynamics.
+        smass: of a Nosé–Hoover thermostat, or a negative code.
+        ediffg: where relaxations end: a change of energy in eV, or minus a force in eV/Å.
+        ediff_eV: where electrons would be converged.
         timestep_fs: POTIM.
-        begin_K, end_K: of a linear ramp of temperature.
+        begin_K: start of a linear ramp of temperature.
+        end_K: its end.
         pressure_kB: PSTRESS.
-        stride: NBLOCK.
+        stride: steps between frames of the XDATCAR, NBLOCK.
         n_electronic: NELM.
         andersen_probability: of a collision, per atom and step.
         friction_per_ps: LANGEVIN_GAMMA of every block of atoms.
         seed: RANDOM_SEED.
-        n_bands, n_electrons, cutoff_eV, n_spins: of the electrons, for the record.
+        n_bands: of the electrons, for the record.
+        n_electrons: likewise.
+        cutoff_eV: likewise.
+        n_spins: likewise.
     """
 
     n_steps: int
@@ -42,7 +50,7 @@ class Settings:
     isif: int
     mdalgo: int
     smass: float
-    edifg_eV: float
+    ediffg: float
     ediff_eV: float
     timestep_fs: float
     begin_K: float
@@ -77,7 +85,7 @@ class Settings:
             "PREC": incar.text("PREC", "normal").lower(),
             "ENMAX": self.cutoff_eV,
             "EDIFF": self.ediff_eV,
-            "EDIFFG": self.edifg_eV,
+            "EDIFFG": self.ediffg,
             "NSW": self.n_steps,
             "NBLOCK": self.stride,
             "KBLOCK": incar.whole("KBLOCK", max(self.n_steps, 1)),
@@ -138,7 +146,7 @@ def read_settings(inputs: Inputs) -> Settings:
         isif=incar.whole("ISIF", 0 if ibrion == 0 else 2),
         mdalgo=incar.whole("MDALGO", 0),
         smass=incar.real("SMASS", _MICROCANONICAL),
-        edifg_eV=incar.real("EDIFFG", 10 * ediff_eV),
+        ediffg=incar.real("EDIFFG", 10 * ediff_eV),
         ediff_eV=ediff_eV,
         timestep_fs=incar.real("POTIM", 0.5),
         begin_K=begin_K,

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from monty.json import MontyDecoder
 from pymatgen.core.structure import Structure
+from pymatgen.io.vasp.inputs import UnknownPotcarWarning
+from pymatgen.io.vasp.sets import BadInputSetWarning
 
 from screening.documents import VaspCalculation
 from screening.errors import EngineFailure, ProgramFailure
@@ -130,7 +132,8 @@ def read_record(folder: Path) -> Calculated:
         return Calculated(VaspCalculation(**decoded.pop("record")), **decoded)
     except (ValueError, TypeError, KeyError) as error:
         raise ProgramFailure(
-            f"{folder / RECORD} is damaged ({error}); remove it, and the run is repeated"
+            f"{folder / RECORD} is damaged ({str(error).splitlines()[0]}); remove it, and the run "
+            "is repeated"
         ) from error
 
 
@@ -210,6 +213,10 @@ def _inside(folder: Path, program: Program) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")  # into the job's log
+            warnings.simplefilter("ignore", DeprecationWarning)  # of libraries among themselves
+            if program.is_rehearsal:  # that its POTCARs are no VASP's is known
+                warnings.filterwarnings("ignore", category=UnknownPotcarWarning)
+                warnings.filterwarnings("ignore", category=BadInputSetWarning)
             yield
     finally:
         SETTINGS.VASP_ZIP_FILES = zipped

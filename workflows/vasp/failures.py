@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shlex
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ _FULL = ("No space left on device", "Disk quota exceeded", "quota exceeded")
 _SEGFAULT = ("SIGSEGV", "egmentation fault", "signal 11")
 _KILLED = ("oom-kill", "oom_kill", "Out Of Memory", "Killed", "signal 9", "SIGKILL")
 _WALL_TIME = "Walltime reached"
+_STOPPED = ("soft stop encountered", "hard stop encountered")
 _UNCONVERGED = "Unconverged"
 
 
@@ -47,6 +49,12 @@ def require_success(task: TaskDoc, folder: Path) -> None:
     parameters = last.input.parameters or {}
     if parameters.get("IBRION") == 0:
         return
+    if was_stopped_for_time(folder):  # which counts as converged upstream, for NSW was not reached
+        raise WallTimeReached(
+            f"{folder.name}: {_OUT_OF_TIME}",
+            log_tail=log_tail(folder),
+            corrections=corrections_in(folder),
+        )
     if str(getattr(task.state, "value", task.state)) == "successful":
         return
     raise _unfinished(folder) or ProgramFailure(
@@ -57,8 +65,14 @@ def require_success(task: TaskDoc, folder: Path) -> None:
 
 
 def was_stopped_for_time(folder: Path) -> bool:
-    """Whether custodian asked VASP to stop because the wall time was near."""
-    return any(_WALL_TIME in correction for correction in corrections_in(folder))
+    """Whether VASP stopped before its end because custodian asked it to, for want of time.
+
+    A run that ended by itself shortly before its wall time is none.
+    """
+    if not any(_WALL_TIME in correction for correction in corrections_in(folder)):
+        return False
+    outcar = tail_of(folder / "OUTCAR")
+    return _has("\n".join(outcar), _STOPPED) or not _has("\n".join(outcar), [_FINISHED])
 
 
 def diagnose(error: Exception, folder: Path, command: str) -> ProgramFailure | NotConverged:
@@ -204,7 +218,9 @@ def _last_run(folder: Path) -> Any:
     if file is None:
         return None
     try:
-        return Vasprun(file, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is not converged is what is asked here
+            return Vasprun(file, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
     except Exception:  # truncated or worse: not a matter of convergence
         return None
 

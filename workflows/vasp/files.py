@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-_TAIL_BYTES = 20_000
+_TAIL_BYTES = 100_000
 
 
 def located(folder: Path, name: str) -> Path | None:

@@ -7,10 +7,12 @@ the first job of a process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from custodian.vasp.handlers import WalltimeHandler
 from custodian.vasp.validators import VaspFilesValidator
 from emmet.core.types.enums import StoreTrajectoryOption
 from pymatgen.io.vasp.inputs import Kpoints, Poscar
+from pymatgen.io.vasp.sets import BadInputSetWarning
 
 from workflows.vasp.potcars import FUNCTIONAL, potcar_labels
 from workflows.vasp.progress import StepCounter
@@ -96,19 +99,21 @@ class Program:
         command: of the standard version.
         gamma_command: of the one for Γ only.
         execution: wall time and files.
+        is_rehearsal: the stand-in is started.
         started_at: of the job, seconds since the epoch: its wall time counts from there.
     """
 
     command: str
     gamma_command: str
     execution: ExecutionSettings
+    is_rehearsal: bool = False
     started_at: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
 
     @classmethod
     def of(cls, *, is_rehearsal: bool, execution: ExecutionSettings) -> Program:
         """The stand-in, or what the campaign or atomate2's settings call VASP."""
         if is_rehearsal:
-            return cls(_STAND_IN, _STAND_IN, execution)
+            return cls(_STAND_IN, _STAND_IN, execution, is_rehearsal=True)
         return cls(
             execution.vasp_command or SETTINGS.VASP_CMD,
             execution.vasp_gamma_command or execution.vasp_command or SETTINGS.VASP_GAMMA_CMD,
@@ -188,9 +193,8 @@ def dynamics_maker(
         nose_mass: SMASS.
         counter: reports progress.
     """
-    maker = MDMaker(
-        name="molecular dynamics",
-        input_set_generator=SegmentSetGenerator(
+    with _as_wanted():
+        generator = SegmentSetGenerator(
             poscar_text=poscar_text,
             ensemble="nvt",
             start_temp=from_K,
@@ -201,10 +205,10 @@ def dynamics_maker(
             auto_ismear=False,
             sort_structure=False,
             user_incar_settings={**_DYNAMICS_INCAR, "SMASS": round(nose_mass, 6)},
-            user_kpoints_settings=Kpoints(comment="Γ only"),
+            user_kpoints_settings=Kpoints(comment="Gamma only"),
             user_potcar_functional=FUNCTIONAL,
-        ),
-    )
+        )
+    maker = MDMaker(name="molecular dynamics", input_set_generator=generator)
     handlers = maker.run_vasp_kwargs["handlers"]
     _adapt(maker, settings.dynamics, potcar_labels(symbols, settings.potcar))
     maker.run_vasp_kwargs = program.run_kwargs(handlers, counter)
@@ -220,15 +224,29 @@ def dynamics_maker(
 
 def _adapt(maker: BaseVaspMaker, settings: CalculationSettings, potcar: Mapping[str, str]) -> None:
     generator = maker.input_set_generator
-    generator.user_incar_settings |= {
-        tag: list(value) if isinstance(value, tuple) else value
-        for tag, value in settings.incar.items()
+    changes: dict[str, Any] = {
+        # taken in when a generator is made, not when it is used
+        "user_potcar_settings": generator.user_potcar_settings | potcar,
+        "user_incar_settings": generator.user_incar_settings
+        | {
+            tag: list(value) if isinstance(value, tuple) else value
+            for tag, value in settings.incar.items()
+        },
     }
-    generator.user_potcar_settings |= potcar
     if settings.kpoints is not None:
-        generator.user_kpoints_settings = _kpoints(settings.kpoints)
+        changes["user_kpoints_settings"] = _kpoints(settings.kpoints)
     elif settings.incar.get("KSPACING") is not None:
-        generator.user_kpoints_settings = {}
+        changes["user_kpoints_settings"] = {}
+    with _as_wanted():
+        maker.input_set_generator = replace(generator, **changes)
+
+
+@contextlib.contextmanager
+def _as_wanted() -> Iterator[None]:
+    """Input sets complain that they are not the default ones, which is what is wanted here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BadInputSetWarning)
+        yield
 
 
 def _kpoints(settings: KpointsSettings) -> Kpoints:

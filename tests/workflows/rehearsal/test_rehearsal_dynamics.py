@@ -151,6 +151,17 @@ def test_a_run_in_five_segments_is_the_unbroken_run(tmp_path, tags, n_steps):
     ).read_bytes()
 
 
+def test_a_run_goes_on_from_what_pymatgen_makes_of_its_contcar(tmp_path):
+    """Which rounds velocities to sixteen decimals; atomate2 hands segments on that way."""
+    structure = shaken(NACL)
+    whole = done(tmp_path / "whole", structure, **NOSE | {"NSW": 40})
+    done(tmp_path / "parts", structure, **NOSE | {"NSW": 20})
+    Poscar.from_file(tmp_path / "parts" / "CONTCAR").write_file(tmp_path / "parts" / "POSCAR")
+    assert run(tmp_path / "parts") == 0
+    rest = positions(vasprun(tmp_path / "parts"))
+    assert_allclose(rest, positions(whole)[20:], atol=1e-7)
+
+
 @pytest.mark.slow
 def test_a_large_run_in_five_segments_is_the_unbroken_run(tmp_path):
     structure = shaken(ktacl6() * (4, 2, 2), 0.05)
