@@ -117,9 +117,12 @@ def _mesh(
     from ase.data import atomic_numbers
 
     cell = (poscar.cell_A, poscar.fractional, [atomic_numbers[s] for s in poscar.species])
-    mapping, addresses = spglib.get_ir_reciprocal_mesh(
+    reduced = spglib.get_ir_reciprocal_mesh(
         n, cell, is_shift=halves.astype(int), symprec=incar.real("SYMPREC", 1e-5)
     )
+    if reduced is None:
+        raise Stopped("ERROR: the symmetry of POSCAR cannot be found; ISYM = -1 does without")
+    mapping, addresses = reduced
     first, counts = np.unique(mapping, return_counts=True)
     points = (addresses[first] + 0.5 * halves) / n
     return Kpoints(name, divisions, shifted, points, counts / counts.sum())

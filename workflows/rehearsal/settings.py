@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from workflows.rehearsal.incar import Value
     from workflows.rehearsal.inputs import Inputs
 
-_USUAL_CUTOFF = {"LOW": 1.0, "MEDIUM": 1.0, "NORMAL": 1.0, "SINGLE": 1.0, "ACCURATE": 1.3}
+_CUTOFF_OF_HIGH = 1.3  # times the largest of the potentials
 _LOWEST_TEMPERATURE_K = 1e-4
 _MICROCANONICAL = -3.0
 _SCALED_VELOCITIES = -1.0
@@ -208,4 +208,5 @@ def _n_bands(n_electrons: float, n_atoms: int) -> int:
 
 def _cutoff_eV(inputs: Inputs) -> float:
     largest_eV = max(header.cutoff_eV for header in inputs.headers)
-    return largest_eV * _USUAL_CUTOFF.get(inputs.incar.text("PREC", "NORMAL").upper(), 1.0)
+    is_high = inputs.incar.text("PREC", "NORMAL").upper().startswith("H")
+    return largest_eV * (_CUTOFF_OF_HIGH if is_high else 1.0)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from monty.json import MontyDecoder
 from pymatgen.core.structure import Structure
 from pymatgen.io.vasp.inputs import UnknownPotcarWarning
+from pymatgen.io.vasp.outputs import UnconvergedVASPWarning
 from pymatgen.io.vasp.sets import BadInputSetWarning
 
 from screening.documents import VaspCalculation
@@ -214,6 +215,7 @@ def _inside(folder: Path, program: Program) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("default")  # into the job's log
             warnings.simplefilter("ignore", DeprecationWarning)  # of libraries among themselves
+            warnings.simplefilter("ignore", UnconvergedVASPWarning)  # custodian looks for it
             if program.is_rehearsal:  # that its POTCARs are no VASP's is known
                 warnings.filterwarnings("ignore", category=UnknownPotcarWarning)
                 warnings.filterwarnings("ignore", category=BadInputSetWarning)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shlex
+import signal
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,6 +39,7 @@ _KILLED = ("oom-kill", "oom_kill", "Out Of Memory", "Killed", "signal 9", "SIGKI
 _WALL_TIME = "Walltime reached"
 _STOPPED = ("soft stop encountered", "hard stop encountered")
 _UNCONVERGED = "Unconverged"
+_SHELL_ADDS = 128
 
 
 def require_success(task: TaskDoc, folder: Path) -> None:
@@ -129,11 +132,14 @@ def _cause(
         )
     if was_stopped_for_time(folder):
         return WallTimeReached, _OUT_OF_TIME
-    if _has(said, _SEGFAULT):
+    signal_number = _signal_in(str(error))
+    if _has(said, _SEGFAULT) or signal_number == signal.SIGSEGV:
         return ProgramCrashed, (
             "VASP crashed with a segmentation fault: often a stack limit (ulimit -s unlimited) or "
             "too little memory a core (more nodes, or engine.vasp.*.incar.NCORE)"
         )
+    if signal_number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        return ProgramKilled, _KILLED_ADVICE
     if unfinished := _unfinished(folder):
         return type(unfinished), str(unfinished).partition(": ")[2]
     return _from_outputs(error, folder, said)
@@ -223,6 +229,16 @@ def _last_run(folder: Path) -> Any:
             return Vasprun(file, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
     except Exception:  # truncated or worse: not a matter of convergence
         return None
+
+
+def _signal_in(message: str) -> int | None:
+    """The signal that ended a program, where custodian tells its return code.
+
+    A shell or a launcher in between adds 128 to it.
+    """
+    found = re.search(r"return code is (-?\d+)", message)
+    code = int(found[1]) if found else 0
+    return -code if code < 0 else code - _SHELL_ADDS if code > _SHELL_ADDS else None
 
 
 def _is_of_command(error: OSError, command: str) -> bool:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 from pymatgen.io.vasp.sets import MPStaticSet
 from rehearsal_runs import NACL, done, ktacl6
@@ -68,22 +68,11 @@ def test_they_come_back(tmp_path, structure):
 @pytest.mark.parametrize("formula", COMPOSITIONS)
 def test_the_rule_without_oxygen_is_pymatgens(formula):
     """On structures that nobody will find: only the composition counts."""
-    structure = Structure.from_dict(_in_a_row(formula))
-    poscar = Poscar(
-        formula,
-        tuple(site.specie.symbol for site in structure),
-        len(structure) * (1,),
-        structure.lattice.matrix,
-        structure.frac_coords,
+    symbols = tuple(
+        str(element) for element, n in Composition(formula).items() for _ in range(int(n))
     )
+    n_atoms = len(symbols)
+    in_a_row = np.zeros((n_atoms, 3))
+    in_a_row[:, 0] = np.arange(n_atoms) / n_atoms
+    poscar = Poscar(formula, symbols, n_atoms * (1,), np.diag([3.0 * n_atoms, 3, 3]), in_a_row)
     assert correction_eV(poscar) == pytest.approx(upstream_correction_eV(poscar), abs=1e-9)
-
-
-def _in_a_row(formula):
-    from pymatgen.core import Composition
-
-    symbols = [str(element) for element, n in Composition(formula).items() for _ in range(int(n))]
-    positions = np.zeros((len(symbols), 3))
-    positions[:, 0] = np.arange(len(symbols)) / len(symbols)
-    lattice = Lattice.orthorhombic(3 * len(symbols), 3, 3)
-    return Structure(lattice, symbols, positions).as_dict()

@@ -15,6 +15,7 @@ from workflows.rehearsal.incar import Incar
 from workflows.rehearsal.inputs import read_inputs
 from workflows.rehearsal.kpoints import read_kpoints
 from workflows.rehearsal.poscar import Poscar, ThermostatState, parse_poscar
+from workflows.rehearsal.settings import read_settings
 from workflows.rehearsal.stopped import Stopped
 
 CELL_A = np.array([[5.1, 0.2, 0.0], [0.0, 6.3, 0.1], [0.3, 0.0, 7.7]])
@@ -136,9 +137,14 @@ def test_potentials_in_another_order_are_an_error(tmp_path):
         read_inputs(tmp_path)
 
 
-def test_electrons_and_cutoff_are_those_of_the_potentials(tmp_path):
-    inputs = read_inputs(prepare(tmp_path, ktacl6()))
-    assert inputs.n_electrons == 9 + 11 + 6 * 7
+@pytest.mark.parametrize(
+    ("tags", "cutoff_eV"), [({}, 350), ({"PREC": "High"}, 455), ({"ENCUT": 520}, 520)]
+)
+def test_electrons_and_cutoff_are_those_of_the_potentials(tmp_path, tags, cutoff_eV):
+    inputs = read_inputs(prepare(tmp_path, ktacl6(), **tags))
+    settings = read_settings(inputs)
+    assert settings.n_electrons == 9 + 11 + 6 * 7
+    assert settings.cutoff_eV == pytest.approx(cutoff_eV)
 
 
 @pytest.mark.parametrize("style", ["Gamma", "Monkhorst"])
