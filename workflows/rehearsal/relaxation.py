@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 REACHED = "reached required accuracy - stopping structural energy minimisation"
 _LONGEST_STEP_A = 0.2
+_FIRST_CURVATURE_EV_PER_A2 = 20.0  # ionic crystals are softer than ASE's default supposes
+_STEPS_OF_A_LINE = 5
 _MOST_ATOMS_OF_BFGS = 250  # of more, its Hessian takes longer than the forces
 _IONS_MOVE = frozenset({0, 1, 2, 3, 4, 8})
 _SHAPE_CHANGES = frozenset({3, 4, 5, 6})
@@ -38,18 +40,18 @@ def run_relaxation(
     """Move downhill until EDIFFG is reached or NSW steps are used up."""
     variables = _Variables(surface, inputs.poscar, settings)
     kind = BFGS if len(surface.atoms) <= _MOST_ATOMS_OF_BFGS else LBFGS
-    optimiser = kind(variables, logfile=None, maxstep=_LONGEST_STEP_A)
-    before_eV: float | None = None
+    optimiser = kind(
+        variables, logfile=None, maxstep=_LONGEST_STEP_A, alpha=_FIRST_CURVATURE_EV_PER_A2
+    )
+    enthalpies_eV: list[float] = []
     for number in range(1, settings.n_steps + 1):
         point = surface.here()
         enthalpy_eV = point.energy_eV + variables.pressure_eV_per_A3 * surface.atoms.get_volume()
         gradient_eV_per_A = float(np.linalg.norm(variables.get_forces(), axis=1).max())
+        enthalpies_eV.append(enthalpy_eV)
         is_relaxed = not faults.never_relaxed and _is_reached(
-            settings.ediffg,
-            gradient_eV_per_A,
-            None if before_eV is None else enthalpy_eV - before_eV,
+            settings.ediffg, gradient_eV_per_A, enthalpies_eV
         )
-        before_eV = enthalpy_eV
         is_stopped = stop_is_wished(inputs.folder)
         is_last = is_relaxed or is_stopped or number == settings.n_steps
         here = variables.poscar()
@@ -70,10 +72,16 @@ def run_relaxation(
             return
 
 
-def _is_reached(ediffg: float, gradient_eV_per_A: float, change_eV: float | None) -> bool:
+def _is_reached(ediffg: float, gradient_eV_per_A: float, enthalpies_eV: list[float]) -> bool:
+    """What EDIFFG asks for: small forces, or a small gain in energy.
+
+    VASP compares the ends of two line minimisations, of which a few steps here are as long.
+    """
     if ediffg < 0:
         return gradient_eV_per_A < -ediffg
-    return change_eV is not None and abs(change_eV) < ediffg
+    if len(enthalpies_eV) <= _STEPS_OF_A_LINE:
+        return False
+    return abs(enthalpies_eV[-1] - enthalpies_eV[-1 - _STEPS_OF_A_LINE]) < ediffg
 
 
 class _Variables(CellFilter):

@@ -120,7 +120,7 @@ def fit_runs(
     failures = {
         f"{temperature_K:g}": run.failure if run and run.failure else LOST
         for run, temperature_K in zip(runs, temperatures_K, strict=True)
-        if run is None or run.result is None
+        if run is None or _usable(run) is None
     }
     measured = [moved for run in runs if run and (moved := _usable(run))]
     if not measured:
