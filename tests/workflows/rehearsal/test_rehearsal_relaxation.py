@@ -146,18 +146,22 @@ def test_what_selective_dynamics_holds_stays_along_its_lattice_vector(tmp_path):
     assert_array_equal(run_.final_structure.site_properties["selective_dynamics"], free)
 
 
+def gains_eV(run_):
+    """What each step and the four before it have gained: as long as VASP's line minimisations."""
+    energies_eV = np.array([step["e_0_energy"] for step in run_.ionic_steps])
+    return np.abs(energies_eV[5:] - energies_eV[:-5])
+
+
 def test_a_positive_ediffg_is_a_change_of_energy(tmp_path):
     run_ = done(tmp_path, DISTORTED, **RELAX | {"EDIFFG": 1e-3})
-    changes_eV = np.abs(np.diff([step["e_0_energy"] for step in run_.ionic_steps]))
-    assert changes_eV[-1] < 1e-3
-    assert (changes_eV[:-1] >= 1e-3).all()
+    assert gains_eV(run_)[-1] < 1e-3
+    assert (gains_eV(run_)[:-1] >= 1e-3).all()
 
 
 def test_its_default_is_ten_times_ediff(tmp_path):
     run_ = done(tmp_path, DISTORTED, **RELAX | {"EDIFFG": None, "EDIFF": 1e-4})
     assert run_.parameters["EDIFFG"] == pytest.approx(1e-3, abs=0)
-    changes_eV = np.abs(np.diff([step["e_0_energy"] for step in run_.ionic_steps]))
-    assert changes_eV[-1] < 1e-3 <= changes_eV[-2]
+    assert gains_eV(run_)[-1] < 1e-3 <= gains_eV(run_)[-2]
 
 
 def test_a_run_that_uses_up_its_steps_leaves_where_to_go_on_from(tmp_path):

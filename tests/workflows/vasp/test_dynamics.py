@@ -123,7 +123,7 @@ def test_heating_is_a_ramp_that_goes_on_where_it_was_stopped(folder):
 def test_what_was_obtained_counts_when_a_segment_fails_again_and_again(folder, faults):
     faults("kill=5 where=*production-0002*")
     settings = DYNAMICS.model_copy(
-        update={"segment_ps": 0.2, "production_ps": 0.6, "frame_interval_fs": 2}
+        update={"segment_ps": 1.0, "production_ps": 3.0, "frame_interval_fs": 10}
     )
     answers = []
     for made in parts(folder, settings):
@@ -134,9 +134,9 @@ def test_what_was_obtained_counts_when_a_segment_fails_again_and_again(folder, f
     assert len(answers) == 3 + MAX_ATTEMPTS  # heating, equilibration, one segment, three attempts
     assert run.end.outcome == "failed"
     assert run.end.failure.code == "KILLED"
-    assert "3 attempts failed, and the 0.2 ps before count" in run.end.message
-    assert run.n_production_steps == 100
-    assert attempts(folder, "production-0002-from-140") == 0  # the next run tries anew
+    assert "3 attempts failed, and the 1 ps before count" in run.end.message
+    assert run.n_production_steps == 500
+    assert attempts(folder, "production-0002-from-540") == 0  # the next run tries anew
     document = _document(run, None, 500.0, 1.0)
     assert (document.state, document.failure.code, document.result) == ("failed", "KILLED", None)
     assert document.partial is run
