@@ -1,6 +1,7 @@
 """Relaxations of what ISIF lets move.
 
-Atoms and cell are relaxed together by BFGS; VASP's three ways downhill end at the same place.
+Atoms and cell are relaxed together: by BFGS with IBRION = 1, which asks for quasi-Newton steps,
+else by FIRE, as the embedded engine does, so that both end in the same minimum.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.optimize import BFGS, LBFGS
+from ase.optimize import BFGS, FIRE, LBFGS
 
 from screening.potential.cell_filter import CellFilter
 from workflows.rehearsal.steps import KILOBAR_PER_EV_PER_A3, IonicStep, wrapped
 from workflows.rehearsal.stopcar import stop_is_wished
 
 if TYPE_CHECKING:
+    from ase.optimize.optimize import Optimizer
     from numpy.typing import NDArray
 
     from workflows.rehearsal.faults import Faults
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 REACHED = "reached required accuracy - stopping structural energy minimisation"
 _LONGEST_STEP_A = 0.2
 _FIRST_CURVATURE_EV_PER_A2 = 20.0  # ionic crystals are softer than ASE's default supposes
-_STEPS_OF_A_LINE = 5
+_STEPS_OF_A_LINE = 10
+_QUASI_NEWTON = 1  # value of IBRION
 _MOST_ATOMS_OF_BFGS = 250  # of more, its Hessian takes longer than the forces
 _IONS_MOVE = frozenset({0, 1, 2, 3, 4, 8})
 _SHAPE_CHANGES = frozenset({3, 4, 5, 6})
@@ -39,10 +42,7 @@ def run_relaxation(
 ) -> None:
     """Move downhill until EDIFFG is reached or NSW steps are used up."""
     variables = _Variables(surface, inputs.poscar, settings)
-    kind = BFGS if len(surface.atoms) <= _MOST_ATOMS_OF_BFGS else LBFGS
-    optimiser = kind(
-        variables, logfile=None, maxstep=_LONGEST_STEP_A, alpha=_FIRST_CURVATURE_EV_PER_A2
-    )
+    optimiser = _optimiser(settings.ibrion, variables)
     enthalpies_eV: list[float] = []
     for number in range(1, settings.n_steps + 1):
         point = surface.here()
@@ -70,6 +70,14 @@ def run_relaxation(
         if is_last:
             outputs.end(following, REACHED if is_relaxed else "", is_stopped=is_stopped)
             return
+
+
+def _optimiser(ibrion: int, variables: _Variables) -> Optimizer:
+    """Quasi-Newton steps as with IBRION = 1, or those that other engines here relax with."""
+    if ibrion != _QUASI_NEWTON:
+        return FIRE(variables, logfile=None)
+    kind = BFGS if len(variables.atoms) <= _MOST_ATOMS_OF_BFGS else LBFGS
+    return kind(variables, logfile=None, maxstep=_LONGEST_STEP_A, alpha=_FIRST_CURVATURE_EV_PER_A2)
 
 
 def _is_reached(ediffg: float, gradient_eV_per_A: float, enthalpies_eV: list[float]) -> bool:

@@ -147,9 +147,9 @@ def test_what_selective_dynamics_holds_stays_along_its_lattice_vector(tmp_path):
 
 
 def gains_eV(run_):
-    """What each step and the four before it have gained: as long as VASP's line minimisations."""
+    """What each step and the nine before it have gained: as long as VASP's line minimisations."""
     energies_eV = np.array([step["e_0_energy"] for step in run_.ionic_steps])
-    return np.abs(energies_eV[5:] - energies_eV[:-5])
+    return np.abs(energies_eV[10:] - energies_eV[:-10])
 
 
 def test_a_positive_ediffg_is_a_change_of_energy(tmp_path):
@@ -179,10 +179,12 @@ def test_a_run_that_uses_up_its_steps_leaves_where_to_go_on_from(tmp_path):
 
 def test_all_ways_downhill_end_at_the_same_place(tmp_path):
     energies_eV = [
-        done(tmp_path / str(ibrion), DISTORTED, **RELAX | {"IBRION": ibrion}).final_energy
+        done(
+            tmp_path / str(ibrion), DISTORTED, **RELAX | {"IBRION": ibrion, "EDIFFG": -2e-3}
+        ).final_energy
         for ibrion in (1, 2, 3)
     ]
-    assert np.ptp(energies_eV) < 1e-6
+    assert np.ptp(energies_eV) < 1e-5
 
 
 def test_a_stopcar_ends_a_relaxation_too(tmp_path):
