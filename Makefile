@@ -8,8 +8,9 @@ BIN    := $(VENV)/bin
 quickstart: $(VENV)/installed
 	$(BIN)/halideflow run configs/quickstart.yaml
 
+# Files of tests side by side on all cores, each process in one thread.
 test: $(VENV)/installed-dev lint
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -m slow

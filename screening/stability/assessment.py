@@ -10,6 +10,7 @@ from pymatgen.core.composition import Composition
 
 from screening.documents import EnergyConvention
 from screening.errors import EnergyNotFinite, InvalidInput, MixedConventions, UnusableStructure
+from screening.stability.conventions import is_rehearsal
 from screening.stability.corrections import (
     require_corrections,
     require_raw_halides,
@@ -219,6 +220,9 @@ def _caveats(
     raw_halide_energies: bool,
 ) -> Iterator[str]:
     formula = composition.reduced_formula
+    if is_rehearsal(references.convention):
+        potential = references.convention.potential
+        yield f"a rehearsal, no DFT: a stand-in for VASP computed with {potential}"
     if raw_halide_energies:
         yield RAW_HALIDES
     elements = set(composition.elements)

@@ -9,6 +9,8 @@ VASP = EnergyConvention(
     code="vasp", functional="PBE/PBE+U", corrections=MP2020, potential="MP legacy PBE POTCARs"
 )
 
+_REHEARSAL = "rehearsal of vasp"
+
 
 def rehearsal_of(potential: EnergyConvention) -> EnergyConvention:
     """What a stand-in for VASP gives that computes with this potential: never comparable with DFT.
@@ -17,5 +19,10 @@ def rehearsal_of(potential: EnergyConvention) -> EnergyConvention:
     them again.
     """
     return potential.model_copy(
-        update={"code": "rehearsal of vasp", "corrections": f"{MP2020}, taken out and added again"}
+        update={"code": _REHEARSAL, "corrections": f"{MP2020}, taken out and added again"}
     )
+
+
+def is_rehearsal(convention: EnergyConvention) -> bool:
+    """Whether a stand-in for VASP gave the energies."""
+    return convention.code == _REHEARSAL

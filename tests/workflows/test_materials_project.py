@@ -21,7 +21,8 @@ from screening.errors import (
 from screening.stability.references import ReferencePhases
 from screening.survey import survey_candidates
 from workflows.chemical_systems import chemical_systems, largest, system_of
-from workflows.materials_project import CONVENTION, fetch_systems, snapshot_of
+from screening.stability.conventions import VASP
+from workflows.materials_project import fetch_systems, snapshot_of
 from workflows.materials_project_client import KEY_VARIABLES, api_key
 
 CL_K_TA = ("Cl", "K", "Ta")
@@ -49,7 +50,7 @@ def test_what_is_fetched_is_what_was_served(project, tmp_path):
     assert system.is_new
     assert not system.left_out
     assert ReferencePhases.load(system.path).sha256 == system.snapshot.sha256
-    assert system.snapshot.convention == CONVENTION
+    assert system.snapshot.convention == VASP
     assert system.snapshot.source.startswith(f"Materials Project, database version {VERSION},")
     served = {document["entries"]["GGA"]["entry_id"] for document in project.documents}
     assert {phase.entry_id for phase in system.snapshot.phases} == served

@@ -30,12 +30,14 @@ def n_cores() -> int:
 def run(
     campaign: CampaignFile,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
-            help="Worker processes, one thread each; default: the cores this process may use.",
+            help="Worker processes, one thread each; default: the cores this process may use, and "
+            "one with engine vasp, whose runs take many cores themselves.",
+            show_default=False,
         ),
-    ] = n_cores(),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try once more what failed before.")
     ] = False,
@@ -69,6 +71,8 @@ def run(
     from workflows.read_model import CampaignResults
     from workflows.run import run_campaign
 
+    if workers is None:
+        workers = 1 if config.engine.name == "vasp" else n_cores()
     _print_references(config, console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C
     with StageProgress(console) as progress:

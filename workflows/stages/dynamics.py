@@ -139,7 +139,12 @@ def _document(
     temperature_K: float,
     wall_time_s: float,
 ) -> DynamicsDocument:
-    """A run that went wrong has failed, but what it had produced before is kept."""
+    """A run that went wrong has failed, but what it had produced before is kept.
+
+    The time of a run by several jobs is that of all runs of VASP.
+    """
+    if moved is not None and moved.calculations:
+        wall_time_s = sum(run.elapsed_s for run in moved.calculations)
     if moved is not None and moved.end.outcome in _WENT_WRONG:
         code = _WENT_WRONG[moved.end.outcome]
         failure = moved.end.failure or Failure(code=code, message=moved.end.message)

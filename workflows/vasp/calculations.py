@@ -27,7 +27,7 @@ from pymatgen.io.vasp.outputs import UnconvergedVASPWarning
 from pymatgen.io.vasp.sets import BadInputSetWarning
 
 from screening.documents import VaspCalculation
-from screening.errors import EngineFailure, ProgramFailure
+from screening.errors import ElectronsNotConverged, EngineFailure, ProgramFailure
 from workflows.vasp.failures import corrections_in, diagnose, require_success
 from workflows.vasp.files import located, text_of
 from workflows.vasp.progress import last_step
@@ -117,7 +117,10 @@ def run_maker(
         except EngineFailure:
             raise
         except Exception as error:  # upstream raises everything under the sun; all is explained
-            raise diagnose(error, folder, program.command) from error
+            failure = diagnose(error, folder, program.command)
+            if isinstance(failure, ElectronsNotConverged):  # forces that lead nowhere
+                (folder / "CONTCAR").unlink(missing_ok=True)
+            raise failure from error
     return task
 
 

@@ -25,18 +25,16 @@ from screening.errors import (
     ProgramKilled,
     WallTimeReached,
 )
-from workflows.vasp.files import located, tail_of, text_of
+from workflows.vasp.files import FINISHED, WALL_TIME, located, tail_of, text_of
 
 if TYPE_CHECKING:
     from emmet.core.tasks import TaskDoc
 
 _OUTPUTS = ("vasprun.xml", "OUTCAR", "CONTCAR", "OSZICAR")
-_FINISHED = "General timing and accounting"  # what VASP writes into OUTCAR when it ends by itself
 _TAIL_LINES = 20
 _FULL = ("No space left on device", "Disk quota exceeded", "quota exceeded")
 _SEGFAULT = ("SIGSEGV", "egmentation fault", "signal 11")
 _KILLED = ("oom-kill", "oom_kill", "Out Of Memory", "Killed", "signal 9", "SIGKILL")
-_WALL_TIME = "Walltime reached"
 _STOPPED = ("soft stop encountered", "hard stop encountered")
 _UNCONVERGED = "Unconverged"
 _SHELL_ADDS = 128
@@ -72,10 +70,10 @@ def was_stopped_for_time(folder: Path) -> bool:
 
     A run that ended by itself shortly before its wall time is none.
     """
-    if not any(_WALL_TIME in correction for correction in corrections_in(folder)):
+    if not any(WALL_TIME in correction for correction in corrections_in(folder)):
         return False
     outcar = tail_of(folder / "OUTCAR")
-    return _has("\n".join(outcar), _STOPPED) or not _has("\n".join(outcar), [_FINISHED])
+    return _has("\n".join(outcar), _STOPPED) or not _has("\n".join(outcar), [FINISHED])
 
 
 def diagnose(error: Exception, folder: Path, command: str) -> ProgramFailure | NotConverged:
@@ -160,7 +158,7 @@ def _from_outputs(
         return ProgramKilled, _KILLED_ADVICE
     missing = [name for name in _OUTPUTS if located(folder, name) is None]
     outcar = located(folder, "OUTCAR")
-    ended = outcar is not None and any(_FINISHED in line for line in tail_of(outcar))
+    ended = outcar is not None and any(FINISHED in line for line in tail_of(outcar))
     if "return code" in str(error) or (missing and not ended and tail_of(folder / "std_err.txt")):
         return ProgramCrashed, f"VASP ended with an error: {_last_words(folder, error)}"
     if outcar is not None and not ended:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+FINISHED = "General timing and accounting"
+"""What VASP writes into OUTCAR when it ends by itself."""
+WALL_TIME = "Walltime reached"
+"""What custodian calls it when a run is ended for want of time."""
 _TAIL_BYTES = 100_000
 
 

@@ -29,7 +29,7 @@ from pymatgen.io.vasp.inputs import Kpoints, Poscar
 from pymatgen.io.vasp.sets import BadInputSetWarning
 
 from workflows.vasp.potcars import FUNCTIONAL, potcar_labels
-from workflows.vasp.progress import StepCounter
+from workflows.vasp.progress import Deadline, StepCounter
 
 if TYPE_CHECKING:
     from custodian.custodian import ErrorHandler
@@ -137,6 +137,7 @@ class Program:
             started = datetime.fromtimestamp(self.started_at)
             os.environ["CUSTODIAN_WALLTIME_START"] = started.strftime("%a %b %d %H:%M:%S UTC %Y")
             fresh.append(WalltimeHandler(wall_time=3600 * hours, buffer_time=buffer_s))
+            fresh.append(Deadline(self.started_at + 3600 * hours))
         if counter is not None:
             fresh.append(counter)
         return {

@@ -1,13 +1,14 @@
-"""How far a run of VASP has come, told while it goes on."""
+"""What custodian's monitors do besides: tell how far a run has come, and end one that hangs."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from custodian.custodian import ErrorHandler
 
 from workflows.execution.progress import report_progress
-from workflows.vasp.files import tail_of
+from workflows.vasp.files import FINISHED, WALL_TIME, tail_of
 
 
 class StepCounter(ErrorHandler):
@@ -35,6 +36,29 @@ class StepCounter(ErrorHandler):
     def correct(self, directory: str = "./") -> dict[str, object]:
         """Never called."""
         return {"errors": [], "actions": []}
+
+
+class Deadline(ErrorHandler):
+    """Ends a run that is still there when its wall time is over: it hangs, or ignores STOPCAR.
+
+    Args:
+        at: seconds since the epoch.
+    """
+
+    is_monitor = True
+    raises_runtime_error = False
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def check(self, directory: str = "./") -> bool:
+        """Whether it is over, and VASP still there: what has ended well is no error."""
+        ended = any(FINISHED in line for line in tail_of(Path(directory) / "OUTCAR"))
+        return time.time() > self.at and not ended
+
+    def correct(self, directory: str = "./") -> dict[str, object]:
+        """Nothing can be changed; custodian ends the program."""
+        return {"errors": [WALL_TIME], "actions": None}
 
 
 def last_step(folder: Path) -> int | None:

@@ -8,6 +8,7 @@ from pymatgen.core.structure import Structure
 
 from screening.documents import Relaxation
 from screening.errors import MixedConventions
+from screening.stability.conventions import is_rehearsal
 from workflows.rehearsal import REHEARSAL_VERSION
 from workflows.vasp.calculations import Calculated, run_calculation, tidy
 from workflows.vasp.energies import corrected
@@ -73,11 +74,11 @@ def require_program(version: str, convention: EnergyConvention) -> None:
     Raises:
         MixedConventions: naming both.
     """
-    is_rehearsal = version == REHEARSAL_VERSION
-    if is_rehearsal != (convention.weights_sha256 is not None):
+    was_rehearsal = version == REHEARSAL_VERSION
+    if was_rehearsal != is_rehearsal(convention):
         raise MixedConventions(
             f"what ran says that it is version {version}, which is "
-            f"{'a rehearsal' if is_rehearsal else 'VASP'}; the campaign's energies are of "
+            f"{'a rehearsal' if was_rehearsal else 'VASP'}; the campaign's energies are of "
             f"{convention.code} ({convention.functional}); mend execution.vasp_command or "
             "engine.name"
         )

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from screening.errors import InvalidInput, MissingReference, MixedConventions
 from screening.stability.references import ReferencePhases
-from screening.stability.snapshots import locate_snapshot, shipped_snapshots
+from screening.stability.snapshots import REHEARSAL, locate_snapshot, shipped_snapshots
 from screening.structures import check_structure
 
-SHIPPED = shipped_snapshots()
+SHIPPED = [name for name in shipped_snapshots() if name != REHEARSAL]  # which has no file
 # r2SCAN data count more of a heavy atom's electrons
 LOWEST_EV_PER_ATOM = {"PBE/PBE+U": -20, "r2SCAN": -60}
 

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:unclosed file.*XDATCAR:ResourceWarning",  # pymatgen counts its lines and leaves it open
     "ignore:Exception ignored in.*XDATCAR:pytest.PytestUnraisableExceptionWarning",
 )
-RELAX = {"IBRION": 2, "ISIF": 3, "NSW": 40, "EDIFFG": -0.02}
+RELAX = {"IBRION": 1, "ISIF": 3, "NSW": 40, "EDIFFG": -0.02}
 HANDLERS = (
     VaspErrorHandler,
     MeshSymmetryErrorHandler,
