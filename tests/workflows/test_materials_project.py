@@ -18,10 +18,10 @@ from screening.errors import (
     MixedConventions,
     Unavailable,
 )
+from screening.stability.conventions import VASP
 from screening.stability.references import ReferencePhases
 from screening.survey import survey_candidates
 from workflows.chemical_systems import chemical_systems, largest, system_of
-from screening.stability.conventions import VASP
 from workflows.materials_project import fetch_systems, snapshot_of
 from workflows.materials_project_client import KEY_VARIABLES, api_key
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -131,3 +132,27 @@ def test_changing_the_tags_of_dynamics_redoes_dynamics_alone(finished):
     before = records(config.parent)
     assert halideflow("run", config).returncode == 0
     assert records(config.parent) == before
+
+
+@pytest.mark.slow
+def test_the_shipped_rehearsal_runs_to_its_ranking(tmp_path):
+    """From relaxation to AIMD at two temperatures, with the embedded engine's windows."""
+    yaml = YAML()
+    shipped = yaml.load(Path(__file__).parents[2] / "configs" / "rehearsal_ktacl6.yaml")
+    rehearsed, embedded = tmp_path / "rehearsed.yaml", tmp_path / "embedded.yaml"
+    yaml.dump(shipped | {"results_dir": "rehearsed"}, rehearsed)
+    yaml.dump(
+        shipped | {"results_dir": "embedded", "engine": {"name": "chgnet"}, "dynamics": None},
+        embedded,
+    )
+    for config in (rehearsed, embedded):
+        run = halideflow("run", config, "--workers", 2)
+        assert run.returncode == 0, run.stderr
+    windows = {row["id"]: row for row in ranking(embedded)}
+    first, *rejected = ranking(rehearsed)
+    for row in (first, *rejected):
+        for limit in ("reduction_limit_V", "oxidation_limit_V"):
+            assert row[limit] == pytest.approx(windows[row["id"]][limit], rel=0, abs=0.02)
+    assert {row["state"] for row in rejected} == {"rejected"}
+    assert first["state"] == "done"
+    assert [entry["temperature_K"] for entry in first["diffusivities"]] == [600, 800]

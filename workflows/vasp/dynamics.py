@@ -110,14 +110,19 @@ class VaspRun:
         """What moves, in VASP's order: species by species."""
         return widened(self.structure, self.settings.min_cell_width_A).get_sorted_structure()
 
-    @property
+    @cached_property
     def pieces(self) -> list[Piece]:
         """What is done."""
         return read_pieces(self.folder)
 
-    def production(self, pieces: list[Piece]) -> Trajectory:
+    @property
+    def _step(self) -> int:
+        """Steps that are done."""
+        return sum(piece.n_steps for piece in self.pieces)
+
+    def production(self) -> Trajectory:
         """All frames so far."""
-        fractional, series = joined(pieces)
+        fractional, series = joined(self.pieces)
         cell_A = self.cell.lattice.matrix
         return Trajectory(
             positions_A=(fractional @ cell_A).astype(np.float32),
@@ -170,11 +175,11 @@ class VaspRun:
 
     def _end(self, mobile_ion: str, rule: StoppingRule) -> RunEnd | None:
         """Whether the run ends where it is; asked once at the end of each segment."""
-        pieces = self.pieces
-        step = sum(piece.n_steps for piece in pieces)
-        if pieces and not pieces[-1].hottest_K < EXPLODED_AT * self.temperature_K:
+        step = self._step
+        hottest_K = self.pieces[-1].hottest_K if self.pieces else 0.0
+        if not hottest_K < EXPLODED_AT * self.temperature_K:  # NaN lands here too
             raise RunExploded(
-                f"{pieces[-1].hottest_K:.0f} K within {step} steps at a target of "
+                f"{hottest_K:.0f} K within {step} steps at a target of "
                 f"{self.temperature_K:g} K; use a shorter dynamics.timestep_fs, or look at the "
                 "relaxed structure"
             )
@@ -186,15 +191,14 @@ class VaspRun:
         if marker.exists() and int(marker.read_text()) == step:
             return None
         is_last = step >= self._n_most
-        end = judge(self.production(pieces), mobile_ion, rule, is_last=is_last)
+        end = judge(self.production(), mobile_ion, rule, is_last=is_last)
         if end is None:
             marker.write_text(str(step))
         return end
 
     def _advance(self) -> None:
         """Run VASP for one piece and keep what it did."""
-        pieces = self.pieces
-        step = sum(piece.n_steps for piece in pieces)
+        step = self._step
         name, stop = self.next_stop(step)
         folder = self.folder / KEPT_FILES / f"{name}-from-{step}"
         if attempts(self.folder, folder.name) >= MAX_ATTEMPTS:
@@ -204,11 +208,15 @@ class VaspRun:
             )
         note_attempt(self.folder, folder.name)
         put_aside(folder)
-        maker = self.maker(step, stop, pieces[-1].contcar if pieces else self.initial_poscar())
+        maker = self.maker(
+            step, stop, self.pieces[-1].contcar if self.pieces else self.initial_poscar()
+        )
         task = run_maker(maker, self.cell, folder, self.program)
         record = record_of(task, folder)
         require_program(record.version, self.convention)
-        read_segment(folder, record, step, self.n_before, self._stride).write(self.folder)
+        piece = read_segment(folder, record, step, self.n_before, self._stride)
+        piece.write(self.folder)
+        self.pieces.append(piece)
         tidy(folder, self.program.execution.vasp_files)
         forget_attempts(self.folder)
 
@@ -257,7 +265,7 @@ class VaspRun:
 
     def _after_failure(self, error: EngineFailure) -> RunEnd | None:
         """What follows on a piece that failed: another attempt, or the end with what there is."""
-        step = sum(piece.n_steps for piece in self.pieces)
+        step = self._step
         name, _ = self.next_stop(step)
         n_failed = attempts(self.folder, f"{name}-from-{step}")
         if n_failed < MAX_ATTEMPTS and not isinstance(error, _HOPELESS):
@@ -277,9 +285,8 @@ class VaspRun:
         )
 
     def _document(self, end: RunEnd) -> MolecularDynamics:
-        pieces = self.pieces
         heating, equilibration = (leg.n_steps for leg in self._legs)
-        trajectory = self.production(pieces)
+        trajectory = self.production()
         temperatures_K = trajectory.kinetic_temperatures_K
         drift = conserved_drift_eV_per_atom_per_ps(trajectory)
         with contextlib.suppress(FileNotFoundError):
@@ -292,13 +299,13 @@ class VaspRun:
             timestep_fs=self.settings.timestep_fs,
             n_heating_steps=heating,
             n_equilibration_steps=equilibration,
-            n_production_steps=sum(piece.n_steps for piece in pieces) - self.n_before,
+            n_production_steps=self._step - self.n_before,
             end=end,
             energy_drift_eV_per_atom_per_ps=drift[0] if drift else 0.0,
             seed=self._seed,
             convention=self.convention,
             trajectory=trajectory,
-            calculations=tuple(piece.record for piece in pieces),
+            calculations=tuple(piece.record for piece in self.pieces),
         )
 
 
