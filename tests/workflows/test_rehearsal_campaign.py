@@ -155,4 +155,4 @@ def test_the_shipped_rehearsal_runs_to_its_ranking(tmp_path):
             assert row[limit] == pytest.approx(windows[row["id"]][limit], rel=0, abs=0.02)
     assert {row["state"] for row in rejected} == {"rejected"}
     assert first["state"] == "done"
-    assert [entry["temperature_K"] for entry in first["diffusivities"]] == [600, 800]
+    assert [entry["temperature_K"] for entry in first["diffusivity"]] == [600, 800]
