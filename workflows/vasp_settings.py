@@ -20,7 +20,13 @@ _Mesh = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotate
 
 # Energies of another functional share no hull with the Materials Project's; GGA = PE is PBE, but
 # is not read as such.
-_FUNCTIONAL = frozenset({"GGA", "METAGGA", "LHFCALC", "IVDW", "LUSE_VDW", "LASPH_VDW", "AEXX"})
+_FUNCTIONAL = frozenset(
+    {"GGA", "METAGGA", "LHFCALC", "IVDW", "LUSE_VDW", "AEXX", "AGGAC", "AGGAX", "ALDAC"}
+    | {"LSOL", "LSORBIT", "LNONCOLLINEAR"}
+)
+_VDW = "VDW_"
+_LEAST_CUTOFF_EV = 520  # of all Materials Project runs
+_DOWNHILL = (1, 2, 3)  # values of IBRION
 # Tag of a single point or of dynamics -> the key of the campaign that says it.
 _OF_A_STATIC = {"NSW": "a single point", "IBRION": "a single point"}
 _OF_DYNAMICS = {
@@ -101,11 +107,24 @@ class VaspSettings(Settings):
     def _left_to_the_campaign(self) -> Self:
         for name in ("relax", "static"):
             calculation: CalculationSettings = getattr(self, name)
-            if tag := next(iter(_FUNCTIONAL & calculation.incar.keys()), None):
+            tag = next((t for t in calculation.incar if t in _FUNCTIONAL or _VDW in t), None)
+            if tag:
                 raise ValueError(
                     f"{name}.incar sets {tag}: energies of another functional share no hull with "
                     "the reference phases, and GGA = PE is not read as PBE; leave it out"
                 )
+            cutoff_eV = calculation.incar.get("ENCUT", _LEAST_CUTOFF_EV)
+            if not isinstance(cutoff_eV, int | float) or cutoff_eV < _LEAST_CUTOFF_EV:
+                raise ValueError(
+                    f"{name}.incar sets ENCUT to {cutoff_eV}, below the {_LEAST_CUTOFF_EV} eV of "
+                    "the reference phases; leave it out, or raise it"
+                )
+        relax = self.relax.incar
+        if relax.get("IBRION", 2) not in _DOWNHILL or relax.get("NSW", 1) == 0:
+            raise ValueError(
+                "relax.incar sets IBRION or NSW so that nothing is relaxed; needed: IBRION 1, 2 or "
+                "3, and NSW above 0"
+            )
         for name, set_by in (("static", _OF_A_STATIC), ("dynamics", _OF_DYNAMICS)):
             calculation = getattr(self, name)
             if tag := next((tag for tag in calculation.incar if tag in set_by), None):

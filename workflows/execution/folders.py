@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 KEPT_FILES = "files"
 """Folder in that of a job whose contents outlive it."""
+OWN_ATTEMPTS = "attempts.json"
+"""File of a job that counts its attempts itself, and ends itself after too many."""
 
 
 def clear(folder: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from workflows.execution.batching import Batching, log_tail
-from workflows.execution.folders import clear
+from workflows.execution.folders import OWN_ATTEMPTS, clear
 from workflows.execution.jobs import FINISHED, JobRow, JobState, JobTable, Key, Outcome
 from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker
 from workflows.execution.worker import Finished, HasRoom, Progress, Ready, Started, records_of
@@ -151,7 +151,10 @@ class LocalExecutor:
                 self._receive()
         except KeyboardInterrupt:
             interrupted = True
-            self._table.wait_again(key for worker in self._workers for key in worker.nodes)
+            running = [key for worker in self._workers for key in worker.nodes]
+            self._table.wait_again(running)
+            for key in running:  # an attempt that somebody broke off is none
+                (self._folder(key) / OWN_ATTEMPTS).unlink(missing_ok=True)
             end_workers(self._workers, kill=True)
         if self._stop_flow:
             self._skip_rest()
@@ -332,7 +335,8 @@ class LocalExecutor:
     def _after_death(self, node: _Node, exit_code: int | None) -> None:
         key = node.row.key
         self._alone.add(key)
-        if self._attempts[key] < MAX_ATTEMPTS:
+        ends_itself = (self._folder(key) / OWN_ATTEMPTS).exists()  # if it is asked once more
+        if self._attempts[key] < MAX_ATTEMPTS + ends_itself:
             self._table.wait_again([key])
             node.state = "waiting"
             self._make_ready(node)

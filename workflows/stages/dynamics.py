@@ -103,7 +103,8 @@ def dynamics(
     if relaxed is None or (relaxation := relaxed.result) is None:
         return DynamicsDocument(state="skipped", temperature_K=temperature_K)
     # where jobs have directories of their own, the parts are still of one run
-    run_folder = Path(folder) if folder and Path(folder).is_dir() else Path.cwd()
+    is_elsewhere = folder and Path(folder).is_dir() and not any(Path.cwd().glob("piece-*"))
+    run_folder = Path(folder) if folder and is_elsewhere else Path.cwd()
 
     def compute() -> MolecularDynamics | None:
         from screening.transport.stopping import StoppingRule, threshold_of

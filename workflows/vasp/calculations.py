@@ -15,21 +15,22 @@ import os
 import re
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monty.json import MontyDecoder
+from monty.shutil import compress_file
 from pymatgen.core.structure import Structure
 from pymatgen.io.vasp.inputs import UnknownPotcarWarning
 from pymatgen.io.vasp.outputs import UnconvergedVASPWarning
 from pymatgen.io.vasp.sets import BadInputSetWarning
 
 from screening.documents import VaspCalculation
-from screening.errors import ElectronsNotConverged, EngineFailure, ProgramFailure
+from screening.errors import ElectronsNotConverged, ProgramFailure, ScreeningError
 from workflows.vasp.failures import corrections_in, diagnose, require_success
-from workflows.vasp.files import located, text_of
+from workflows.vasp.files import located, text_of, write_atomically
 from workflows.vasp.progress import last_step
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def run_calculation(
     structure: Structure,
     folder: Path,
     program: Program,
+    accept: Callable[[Calculated], object],
     previous: Path | None = None,
 ) -> Calculated:
     """Run a Maker of atomate2, or read what an earlier call left.
@@ -78,13 +80,19 @@ def run_calculation(
         structure: that it starts from; sorted by species.
         folder: of this run alone.
         program: whose files are kept as it says.
+        accept: raises a ScreeningError about a result that cannot be used; what was left by another
+            program or with other potentials is then run again.
         previous: folder of the run whose charge densities and wavefunctions go on.
 
     Raises:
         EngineFailure: VASP gave no usable result; the message says why and what to do.
+        ScreeningError: as `accept` does.
     """
     if (folder / RECORD).exists():
-        return read_record(folder)
+        with contextlib.suppress(ScreeningError):
+            left = read_record(folder)
+            accept(left)
+            return left
     structure = put_aside(folder) or structure
     task = run_maker(maker, structure, folder, program, previous)
     calculated = Calculated(
@@ -93,7 +101,9 @@ def run_calculation(
         entry=task.structure_entry,
         max_force_eV_per_A=_largest_force(task),
     )
-    _write_record(folder, calculated)
+    accept(calculated)
+    with explained(folder):
+        _write_record(folder, calculated)
     return calculated
 
 
@@ -109,19 +119,31 @@ def run_maker(
     Raises:
         EngineFailure: see `run_calculation`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _inside(folder, program):
-        try:
+    program.require_time()
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _inside(folder, program):
             task: TaskDoc = type(maker).make.original(maker, structure, previous).output
             require_success(task, folder)
-        except EngineFailure:
-            raise
-        except Exception as error:  # upstream raises everything under the sun; all is explained
-            failure = diagnose(error, folder, program.command)
-            if isinstance(failure, ElectronsNotConverged):  # forces that lead nowhere
-                (folder / "CONTCAR").unlink(missing_ok=True)
-            raise failure from error
     return task
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong inside is a failure of the run in a folder, with its cause.
+
+    Raises:
+        ScreeningError: as it was raised, or as `diagnose` explains it.
+    """
+    try:
+        yield
+    except ScreeningError:
+        raise
+    except Exception as error:  # upstream raises everything under the sun
+        failure = diagnose(error, folder)
+        if isinstance(failure, ElectronsNotConverged):  # forces that lead nowhere
+            (folder / "CONTCAR").unlink(missing_ok=True)
+        raise failure from error
 
 
 def read_record(folder: Path) -> Calculated:
@@ -161,22 +183,16 @@ def record_of(task: TaskDoc, folder: Path) -> VaspCalculation:
     )
 
 
-def write_atomically(path: Path, content: str) -> None:
-    """The whole file, or the one before."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def tidy(folder: Path, vasp_files: str) -> None:
-    """Delete the large files of a run that has been read, if they are not wanted."""
-    if vasp_files == "delete":
-        for file in folder.iterdir():
-            if file.is_file() and file.name.removesuffix(".gz") not in _SMALL:
+    """Do with the large files of a run, and of its attempts, what is wanted once it was read."""
+    for place in (folder, *folder.parent.glob(f"{folder.name}.interrupted-*")):
+        for file in place.iterdir():
+            if not file.is_file() or file.name.removesuffix(".gz") in _SMALL:
+                continue
+            if vasp_files == "delete":
                 file.unlink()
+            elif vasp_files == "compress" and file.suffix not in {".gz", ".tar"}:
+                compress_file(file, "gz")
 
 
 def _write_record(folder: Path, calculated: Calculated) -> None:
@@ -200,7 +216,7 @@ def put_aside(folder: Path) -> Structure | None:
     while (aside := folder.with_name(f"{folder.name}.interrupted-{n}")).exists():
         n += 1
     folder.rename(aside)
-    for name in ("CONTCAR", "CONTCAR.gz"):
+    for name in ("CONTCAR", "CONTCAR.gz", "POSCAR", "POSCAR.gz"):  # the last one, or its own start
         with contextlib.suppress(Exception):  # whatever is wrong with it, there is another start
             return Structure.from_file(aside / name)
     return None

@@ -22,10 +22,12 @@ from pymatgen.io.vasp.inputs import Poscar
 
 from screening.errors import (
     CommandNotFound,
+    DiskFull,
     EngineFailure,
     MissingPotcar,
     ProgramKilled,
     RunExploded,
+    WallTimeReached,
 )
 from screening.transport.documents import MolecularDynamics, RunEnd
 from screening.transport.stopping import conserved_drift_eV_per_atom_per_ps, judge
@@ -34,7 +36,8 @@ from workflows.execution.folders import KEPT_FILES
 from workflows.molecular_dynamics import HEATED_FROM_K, run_seed, widened
 from workflows.nvt import EXPLODED_AT, Leg, target_temperature
 from workflows.stages.boundary import failure_of
-from workflows.vasp.calculations import put_aside, record_of, run_maker, tidy
+from workflows.vasp.calculations import explained, put_aside, record_of, run_maker, tidy
+from workflows.vasp.files import write_atomically
 from workflows.vasp.makers import dynamics_maker
 from workflows.vasp.pieces import (
     Piece,
@@ -46,7 +49,7 @@ from workflows.vasp.pieces import (
 )
 from workflows.vasp.progress import StepCounter
 from workflows.vasp.relaxation import require_program
-from workflows.vasp.segments import read_segment
+from workflows.vasp.segments import read_segment, require_as_asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +67,8 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 3
 """A piece that failed this often ends its run."""
 _LEAST_FRAMES = 2
-_HOPELESS = (CommandNotFound, MissingPotcar, RunExploded)  # another attempt would end the same
+# Another attempt would end the same.
+_HOPELESS = (CommandNotFound, MissingPotcar, RunExploded, DiskFull, WallTimeReached)
 _JUDGED = "judged"
 _AMU_EV_FS2_PER_A2 = 1.0 / (units.fs**2)  # ASE's time unit is Å·sqrt(amu/eV)
 
@@ -188,12 +192,12 @@ class VaspRun:
         if produced <= 0 or (produced % segment and step < self._n_most):
             return None
         marker = self.folder / _JUDGED
-        if marker.exists() and int(marker.read_text()) == step:
+        if marker.exists() and marker.read_text() == str(step):
             return None
         is_last = step >= self._n_most
         end = judge(self.production(), mobile_ion, rule, is_last=is_last)
         if end is None:
-            marker.write_text(str(step))
+            write_atomically(marker, str(step))
         return end
 
     def _advance(self) -> None:
@@ -206,19 +210,20 @@ class VaspRun:
                 f"{folder.name}: the process that ran VASP was killed {MAX_ATTEMPTS} times; see "
                 "the queue's own log, then run again with --retry-failed"
             )
-        note_attempt(self.folder, folder.name)
-        put_aside(folder)
-        maker = self.maker(
-            step, stop, self.pieces[-1].contcar if self.pieces else self.initial_poscar()
-        )
-        task = run_maker(maker, self.cell, folder, self.program)
-        record = record_of(task, folder)
-        require_program(record.version, self.convention)
-        piece = read_segment(folder, record, step, self.n_before, self._stride)
-        piece.write(self.folder)
-        self.pieces.append(piece)
-        tidy(folder, self.program.execution.vasp_files)
-        forget_attempts(self.folder)
+        with explained(folder):
+            note_attempt(self.folder, folder.name)
+            put_aside(folder)
+            start = self.pieces[-1].contcar if self.pieces else self.initial_poscar()
+            maker = self.maker(step, stop, start)
+            task = run_maker(maker, self.cell, folder, self.program)
+            record = record_of(task, folder)
+            require_program(record.version, self.convention)
+            piece = read_segment(folder, record, step, self.n_before, self._stride)
+            require_as_asked(piece, maker.input_set_generator)
+            piece.write(self.folder)
+            self.pieces.append(piece)
+            tidy(folder, self.program.execution.vasp_files)
+            forget_attempts(self.folder)
 
     def maker(self, step: int, stop: int, poscar_text: str) -> MDMaker:
         """atomate2's Maker of a piece, from a step of the programme to another."""

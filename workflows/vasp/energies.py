@@ -7,6 +7,7 @@ Reference:
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def corrected(entry: ComputedStructureEntry) -> ComputedStructureEntry:
     )
 
     require_functional(str(entry.parameters["run_type"]))
+    entry = copy.deepcopy(entry)  # upstream writes into it
     scheme = MaterialsProject2020Compatibility()
     try:
         with warnings.catch_warnings():

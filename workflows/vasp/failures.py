@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import re
-import shlex
 import signal
 import warnings
 from collections.abc import Iterable
@@ -26,6 +26,7 @@ from screening.errors import (
     WallTimeReached,
 )
 from workflows.vasp.files import FINISHED, WALL_TIME, located, tail_of, text_of
+from workflows.vasp.launch import CANNOT_START
 
 if TYPE_CHECKING:
     from emmet.core.tasks import TaskDoc
@@ -76,15 +77,14 @@ def was_stopped_for_time(folder: Path) -> bool:
     return _has("\n".join(outcar), _STOPPED) or not _has("\n".join(outcar), [FINISHED])
 
 
-def diagnose(error: Exception, folder: Path, command: str) -> ProgramFailure | NotConverged:
+def diagnose(error: Exception, folder: Path) -> ProgramFailure | NotConverged:
     """The failure that an exception of atomate2, custodian or emmet stands for.
 
     Args:
         error: what was raised.
         folder: of the run.
-        command: that was to start VASP.
     """
-    kind, message = _cause(error, folder, command)
+    kind, message = _cause(error, folder)
     return kind(
         f"{folder.name}: {message}", log_tail=log_tail(folder), corrections=corrections_in(folder)
     )
@@ -98,7 +98,10 @@ def corrections_in(folder: Path) -> tuple[str, ...]:
             errors = ", ".join(map(str, correction.get("errors") or ["an error"]))
             actions = "; ".join(_in_words(correction.get("actions") or ()))
             found.append(f"{errors}: {actions or 'nothing could be changed'}")
-    return tuple(found)
+    return tuple(
+        text if (n := len(list(alike))) == 1 else f"{text} ({n} times)"
+        for text, alike in itertools.groupby(found)
+    )
 
 
 def log_tail(folder: Path) -> str:
@@ -109,14 +112,13 @@ def log_tail(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _cause(
-    error: Exception, folder: Path, command: str
-) -> tuple[type[ProgramFailure | NotConverged], str]:
+def _cause(error: Exception, folder: Path) -> tuple[type[ProgramFailure | NotConverged], str]:
     said = "\n".join([str(error), *tail_of(folder / "vasp.out"), *tail_of(folder / "std_err.txt")])
-    if isinstance(error, OSError) and _is_of_command(error, command):
+    if CANNOT_START in said:
+        what = said.partition(CANNOT_START)[2].partition("\n")[0].strip()
         return CommandNotFound, (
-            f"{error.filename!r} cannot be started ({error.strerror}); set "
-            "execution.vasp_command, or VASP_CMD in atomate2's settings, to what starts VASP here"
+            f"cannot start {what}; set execution.vasp_command, or VASP_CMD in atomate2's settings, "
+            "to what starts VASP here"
         )
     if _is_potcar(error):
         return MissingPotcar, (
@@ -237,10 +239,6 @@ def _signal_in(message: str) -> int | None:
     found = re.search(r"return code is (-?\d+)", message)
     code = int(found[1]) if found else 0
     return -code if code < 0 else code - _SHELL_ADDS if code > _SHELL_ADDS else None
-
-
-def _is_of_command(error: OSError, command: str) -> bool:
-    return error.filename is not None and str(error.filename) in shlex.split(command)
 
 
 def _is_potcar(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 FINISHED = "General timing and accounting"
@@ -35,3 +36,13 @@ def tail_of(file: Path) -> list[str]:
     with found.open("rb") as stream:
         stream.seek(max(found.stat().st_size - _TAIL_BYTES, 0))
         return stream.read().decode(errors="replace").splitlines()
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """The whole file, or the one before."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

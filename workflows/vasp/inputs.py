@@ -109,4 +109,5 @@ def _write(maker: BaseVaspMaker, structure: Structure, folder: Path, *, is_spec:
         directory=folder,
         potcar_spec=is_spec,
         clean_prev=False,  # it would clean the working directory
+        **maker.write_input_set_kwargs,
     )

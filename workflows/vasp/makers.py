@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from atomate2 import SETTINGS
@@ -28,6 +29,7 @@ from emmet.core.types.enums import StoreTrajectoryOption
 from pymatgen.io.vasp.inputs import Kpoints, Poscar
 from pymatgen.io.vasp.sets import BadInputSetWarning
 
+from screening.errors import WallTimeReached
 from workflows.vasp.potcars import FUNCTIONAL, potcar_labels
 from workflows.vasp.progress import Deadline, StepCounter
 
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 _POLL_S = 0.2
 _CHECK_S = 60.0  # handlers that watch a run read all of its OUTCAR
 _STAND_IN = f"{sys.executable} -m workflows.rehearsal"
+_LAUNCH = f"{sys.executable} -m workflows.vasp.launch"
+_END_OF_ALLOCATION = "SLURM_JOB_END_TIME"  # seconds since the epoch
 # What MDSetGenerator sets for an r2SCAN or PBEsol run with all that can be written, and what the
 # literature runs instead: PBE, not spin-polarised, the cutoff of the potentials.
 _DYNAMICS_INCAR: dict[str, Any] = {
@@ -107,7 +111,7 @@ class Program:
     gamma_command: str
     execution: ExecutionSettings
     is_rehearsal: bool = False
-    started_at: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
+    started_at: float = field(default_factory=time.time)
 
     @classmethod
     def of(cls, *, is_rehearsal: bool, execution: ExecutionSettings) -> Program:
@@ -120,6 +124,33 @@ class Program:
             execution,
         )
 
+    @property
+    def buffer_s(self) -> float:
+        """How long before its deadline VASP is asked to stop."""
+        return 60 * self.execution.stop_before_min
+
+    @property
+    def deadline(self) -> float | None:
+        """End of the job's wall time, or of the allocation it is in, seconds since the epoch."""
+        ends = []
+        if self.execution.wall_time_h is not None:
+            ends.append(self.started_at + 3600 * self.execution.wall_time_h)
+        if (end := os.environ.get(_END_OF_ALLOCATION, "")).isdigit():
+            ends.append(float(end))
+        return min(ends, default=None)
+
+    def require_time(self) -> None:
+        """See that there is time for VASP to do anything.
+
+        Raises:
+            WallTimeReached: it would be asked to stop at once.
+        """
+        if self.deadline is not None and time.time() > self.deadline - self.buffer_s:
+            raise WallTimeReached(
+                "the wall time is near, and VASP was not started; run again with --retry-failed, "
+                "which goes on where this ended"
+            )
+
     def run_kwargs(
         self, handlers: tuple[ErrorHandler, ...], counter: StepCounter | None = None
     ) -> dict[str, Any]:
@@ -131,18 +162,22 @@ class Program:
         """
         fresh = [type(handler)() for handler in handlers]
         check_s = _CHECK_S
-        if (hours := self.execution.wall_time_h) is not None:
-            buffer_s = 60 * self.execution.stop_before_min
-            check_s = min(check_s, buffer_s / 3)
+        if self.deadline is not None:
+            check_s = min(check_s, self.buffer_s / 3)
             started = datetime.fromtimestamp(self.started_at)
             os.environ["CUSTODIAN_WALLTIME_START"] = started.strftime("%a %b %d %H:%M:%S UTC %Y")
-            fresh.append(WalltimeHandler(wall_time=3600 * hours, buffer_time=buffer_s))
-            fresh.append(Deadline(self.started_at + 3600 * hours))
+            fresh.append(
+                WalltimeHandler(
+                    wall_time=self.deadline - self.started_at, buffer_time=self.buffer_s
+                )
+            )
+            fresh.append(Deadline(self.deadline))
         if counter is not None:
             fresh.append(counter)
         return {
-            "vasp_cmd": self.command,
-            "vasp_gamma_cmd": self.gamma_command,
+            "vasp_cmd": f"{_LAUNCH} {self.command}",
+            "vasp_gamma_cmd": f"{_LAUNCH} {self.gamma_command}",
+            "scratch_dir": None,  # what is written there is lost with the process
             "handlers": fresh,
             "custodian_kwargs": {
                 "polling_time_step": _POLL_S,
@@ -224,6 +259,8 @@ def dynamics_maker(
 
 
 def _adapt(maker: BaseVaspMaker, settings: CalculationSettings, potcar: Mapping[str, str]) -> None:
+    # atomate2's settings of a machine decide no result
+    maker.write_input_set_kwargs = {"apply_incar_updates": False}
     generator = maker.input_set_generator
     changes: dict[str, Any] = {
         # taken in when a generator is made, not when it is used

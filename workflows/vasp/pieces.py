@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screening.documents import VaspCalculation
+from workflows.execution.folders import OWN_ATTEMPTS
+from workflows.vasp.files import write_atomically
 
 _SERIES = ("potential_energies_eV", "kinetic_temperatures_K", "conserved_energies_eV")
 
@@ -37,6 +39,7 @@ class Piece:
         last: shape (n_atoms, 3), of its last step, unwrapped within the piece.
         series: by name, shape (n_frames,), as in `Trajectory`.
         hottest_K: highest kinetic temperature of all its steps.
+        n_unconverged: steps whose electrons did not converge.
         contcar: positions, velocities and thermostat that follow on its last step.
         record: of the run of VASP.
     """
@@ -49,6 +52,7 @@ class Piece:
     last: NDArray[np.float64]
     series: dict[str, NDArray[np.float64]]
     hottest_K: float
+    n_unconverged: int
     contcar: str
     record: VaspCalculation
 
@@ -64,6 +68,7 @@ class Piece:
             first=self.first,
             last=self.last,
             hottest_K=self.hottest_K,
+            n_unconverged=self.n_unconverged,
             contcar=np.array(self.contcar),
             record=np.array(self.record.model_dump_json()),
             **cast("dict[str, Any]", self.series),
@@ -89,6 +94,7 @@ class Piece:
                 last=stored["last"],
                 series={name: stored[name] for name in _SERIES if name in stored},
                 hottest_K=float(stored["hottest_K"]),
+                n_unconverged=int(stored["n_unconverged"]),
                 contcar=str(stored["contcar"]),
                 record=VaspCalculation(**json.loads(str(stored["record"]))),
             )
@@ -139,19 +145,17 @@ def attempts(folder: Path, name: str) -> int:
 def note_attempt(folder: Path, name: str) -> None:
     """Count an attempt before it is made: whatever kills it, it counts."""
     content = json.dumps({"piece": name, "n": attempts(folder, name) + 1})
-    partial = folder / "attempts.partial"
-    partial.write_text(content, encoding="utf-8")
-    partial.replace(folder / "attempts.json")
+    write_atomically(folder / OWN_ATTEMPTS, content)
 
 
 def forget_attempts(folder: Path) -> None:
     """Count anew."""
-    (folder / "attempts.json").unlink(missing_ok=True)
+    (folder / OWN_ATTEMPTS).unlink(missing_ok=True)
 
 
 def _noted(folder: Path) -> dict[str, Any]:
     try:
-        noted: dict[str, Any] = json.loads((folder / "attempts.json").read_text(encoding="utf-8"))
+        noted: dict[str, Any] = json.loads((folder / OWN_ATTEMPTS).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return noted

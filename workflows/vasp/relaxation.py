@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pymatgen.core.structure import Structure
@@ -47,15 +48,14 @@ def relax(
     previous = None
     start = structure.get_sorted_structure()
     for name, maker in relaxation_makers(settings, program).items():
-        run = run_calculation(maker, start, folder / name, program, previous)
-        require_program(run.record.version, convention)
+        accept = partial(_accept, convention=convention, is_energy=name == "static")
+        run = run_calculation(maker, start, folder / name, program, accept, previous)
         runs.append(run)
         start, previous = run.structure, folder / name
     *relaxed, static = runs
     entry = corrected(static.entry)
-    for run_folder in folder.iterdir():
-        if run_folder.is_dir():
-            tidy(run_folder, program.execution.vasp_files)
+    for run in runs:
+        tidy(folder / run.record.name, program.execution.vasp_files)
     end = static.structure
     return Relaxation(
         structure=Structure(end.lattice, end.species, end.frac_coords),  # without its moments
@@ -66,6 +66,13 @@ def relax(
         convention=convention,
         calculations=tuple(run.record for run in runs),
     )
+
+
+def _accept(run: Calculated, *, convention: EnergyConvention, is_energy: bool) -> None:
+    """See that a run is of the program and, if it gives the energy, in the settings that count."""
+    require_program(run.record.version, convention)
+    if is_energy:
+        corrected(run.entry)
 
 
 def require_program(version: str, convention: EnergyConvention) -> None:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pymatgen.io.vasp.inputs import Poscar
 
-from screening.errors import CorruptOutput, InvalidInput, MissingOutput, RunExploded, UnusableRun
+from screening.errors import (
+    CorruptOutput,
+    ElectronsNotConverged,
+    InvalidInput,
+    MissingOutput,
+    ProgramFailure,
+    RunExploded,
+    UnusableRun,
+)
 from workflows.trajectory_files.contents import CutShort
 from workflows.trajectory_files.vasprun import read_steps
 from workflows.vasp.files import located, text_of
@@ -20,6 +30,13 @@ if TYPE_CHECKING:
 
     from screening.documents import VaspCalculation
     from workflows.trajectory_files.contents import Block
+    from workflows.vasp.makers import SegmentSetGenerator
+
+_NELM = 60  # VASP's default
+_UNCONVERGED_SHARE = 0.05
+_SAME_FRACTION = 1e-6  # vasprun.xml has eight decimals
+_IONIC = re.compile(r"\s*\d+ (T|F)=")
+_ELECTRONIC = re.compile(r"\s*[A-Za-z]{3}:\s")
 
 
 def read_segment(
@@ -55,6 +72,8 @@ def read_segment(
     kept = kept[(kept >= record_from) & ((kept - record_from) % stride == 0)]
     series = _series(blocks)
     temperatures_K = series.get("kinetic_temperatures_K")
+    oszicar = located(folder, "OSZICAR")
+    n_most = int(record.incar.get("NELM", _NELM))
     rows = kept - first_step
     return Piece(
         first_step=first_step,
@@ -65,9 +84,64 @@ def read_segment(
         last=fractional[-1],
         series={name: values[rows] for name, values in series.items()},
         hottest_K=0.0 if temperatures_K is None else float(temperatures_K.max()),
+        n_unconverged=_n_unconverged(text_of(oszicar), n_most) if oszicar else 0,
         contcar=text_of(contcar),
         record=record,
     )
+
+
+def require_as_asked(piece: Piece, asked: SegmentSetGenerator) -> None:
+    """Refuse a piece that is not the one asked for, or that moved by forces of no ground state.
+
+    custodian's handlers are made for relaxations: some mend an error with a shorter time step, or
+    go on from the last structure as if the run began there.
+
+    Raises:
+        ProgramFailure: other steps, or other positions at its start, than were asked for.
+        ElectronsNotConverged: too many of its steps are not converged.
+    """
+    record = piece.record
+    tags = {
+        "POTIM": asked.time_step,
+        "TEBEG": asked.start_temp,
+        "TEEND": asked.end_temp,
+        "NSW": asked.nsteps,
+    }
+    changed = [
+        f"{tag} = {record.incar.get(tag)} instead of {value:g}"
+        for tag, value in tags.items()
+        if not np.isclose(float(record.incar.get(tag, np.nan)), value, rtol=1e-6)
+    ]
+    start = Poscar.from_str(asked.poscar_text, read_velocities=False).structure.frac_coords
+    off = piece.first - start
+    if np.abs(off - np.rint(off)).max() > _SAME_FRACTION:
+        changed.append("it does not begin where it was to begin")
+    if changed:
+        raise ProgramFailure(
+            f"{record.name}: {'; '.join(changed)}: what custodian changed ("
+            f"{'; '.join(record.corrections) or 'nothing known'}) makes it another run than was "
+            "asked for; change engine.vasp.dynamics.incar so that the error does not come, such as "
+            "ALGO: Normal",
+            corrections=record.corrections,
+        )
+    if piece.n_unconverged > _UNCONVERGED_SHARE * piece.n_steps:
+        raise ElectronsNotConverged(
+            f"{record.name}: the electrons did not converge in {piece.n_unconverged} of "
+            f"{piece.n_steps} steps; raise engine.vasp.dynamics.incar.NELM, or try ALGO: Normal",
+            corrections=record.corrections,
+        )
+
+
+def _n_unconverged(oszicar: str, n_most: int) -> int:
+    """Ionic steps whose electronic loop used up its `n_most` steps."""
+    found = n_electronic = 0
+    for line in oszicar.splitlines():
+        if _IONIC.match(line):
+            found += n_electronic >= n_most
+            n_electronic = 0
+        elif _ELECTRONIC.match(line):
+            n_electronic += 1
+    return found
 
 
 def _unwrapped(fractional: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -49,6 +49,7 @@ def piece(fractional, first_step=0, stride=1, conserved_eV=None):
         last=inside[-1],
         series=series,
         hottest_K=600.0,
+        n_unconverged=0,
         contcar="where it goes on",
         record=RECORD,
     )
