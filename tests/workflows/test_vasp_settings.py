@@ -42,6 +42,21 @@ def load(tmp_path, text):
             "relax.incar sets GGA: energies of another functional share no hull",
         ),
         (
+            "engine:\n  name: vasp\n  vasp:\n    static:\n      incar: {VDW_S8: 1}\n",
+            4,
+            "static.incar sets VDW_S8: energies of another functional",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    static:\n      incar: {ENCUT: 400}\n",
+            4,
+            "static.incar sets ENCUT to 400, below the 520 eV of the reference phases",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    relax:\n      incar: {IBRION: 0}\n",
+            4,
+            "relax.incar sets IBRION or NSW so that nothing is relaxed",
+        ),
+        (
             "engine:\n  name: vasp\n  vasp:\n    static:\n      incar: {NSW: 5}\n",
             4,
             "static.incar sets NSW, which follows from a single point",

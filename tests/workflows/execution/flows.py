@@ -11,6 +11,7 @@ from pathlib import Path
 from jobflow import Flow, Job, OnMissing, Response, job
 
 from screening.documents import StageDocument
+from workflows.execution.folders import OWN_ATTEMPTS
 from workflows.stages.boundary import failure_of
 
 
@@ -88,6 +89,17 @@ def note(folder, label, seconds=0.0):
         file.write(f"{label}\n")
     time.sleep(seconds)
     return label
+
+
+@job
+def die_and_count(deaths):
+    """Count its own deaths where the executor finds the count; after so many, end by itself."""
+    count = Path(OWN_ATTEMPTS)
+    died = int(count.read_text()) if count.exists() else 0
+    if died < deaths:
+        count.write_text(str(died + 1))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return died
 
 
 @job

@@ -12,6 +12,7 @@ from flows import (
     chain,
     count_in_working_folder,
     die,
+    die_and_count,
     fail,
     fan_out,
     note,
@@ -123,6 +124,12 @@ def test_job_that_kills_its_worker_each_time_is_given_up_alone(machine, tmp_path
     assert code == "WORKER_DIED"
     assert "-9" in message
     assert machine.store.count() == 5
+
+
+def test_a_job_that_counts_its_deaths_is_asked_once_more_to_end_itself(machine):
+    summary = machine.run(die_and_count(3))
+    assert summary.n_failed == 0
+    assert [document["output"] for document in machine.store.query({})] == [3]
 
 
 def test_a_job_given_up_for_its_deaths_is_tried_again_by_the_next_run(machine, tmp_path):

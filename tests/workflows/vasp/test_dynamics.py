@@ -163,6 +163,16 @@ def test_a_process_that_dies_with_vasp_counts_as_an_attempt(folder):
     assert attempts(folder, "heating-from-0") == 0
 
 
+def test_a_piece_that_custodian_changed_is_made_anew(folder, faults, unbroken):
+    """Its handlers shorten time steps and go on from CONTCAR, which is right for relaxations."""
+    faults("message=WARNING in EDDRMM: call to ZHEGV failed where=*production* times=2")
+    run = whole(folder, LONG.model_copy(update={"segment_ps": 1.0}))
+    assert run.end.outcome == "budget"
+    np.testing.assert_array_equal(run.trajectory.positions_A, unbroken.trajectory.positions_A)
+    assert (folder / "files" / "production-0001-from-20.interrupted-1").is_dir()
+    assert run.calculations[-1].corrections == ()
+
+
 def test_a_run_that_explodes(folder, faults):
     faults("explode=10 where=*production-0002*")
     run = whole(folder)

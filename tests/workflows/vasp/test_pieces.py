@@ -1,14 +1,19 @@
 """Pieces of one molecular-dynamics run: kept, found again, and joined as if there was one."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
+from pymatgen.io.vasp.inputs import Poscar
 
 from screening.documents import VaspCalculation
+from screening.errors import EngineFailure
 from workflows.vasp.dynamics import nose_mass
 from workflows.vasp.pieces import (
     Piece,
@@ -18,7 +23,7 @@ from workflows.vasp.pieces import (
     note_attempt,
     read_pieces,
 )
-from workflows.vasp.segments import _unwrapped
+from workflows.vasp.segments import _n_unconverged, _unwrapped, require_as_asked
 
 RECORD = VaspCalculation(
     name="production-0001",
@@ -114,6 +119,51 @@ def test_attempts_are_counted_for_one_piece_at_a_time(tmp_path):
     assert (attempts(tmp_path, "a"), attempts(tmp_path, "b")) == (0, 1)
     forget_attempts(tmp_path)
     assert attempts(tmp_path, "b") == 0
+
+
+OSZICAR = """\
+       N       E                     dE             d eps       ncg     rms          rms(c)
+DAV:   1    -0.1E+03    0.2E+00   -0.3E+00   100   0.1E+01
+RMM:   2    -0.1E+03    0.2E+00   -0.3E+00   100   0.1E+01
+      1 T=   500. E= -.26E+02 F= -.27E+02 E0= -.27E+02  EK= 0.5E+00 SP= 0.0E+00 SK= 0.0E+00
+DAV:   1    -0.1E+03    0.2E+00   -0.3E+00   100   0.1E+01
+      2 T=   510. E= -.26E+02 F= -.27E+02 E0= -.27E+02  EK= 0.5E+00 SP= 0.0E+00 SK= 0.0E+00
+"""
+
+
+@pytest.mark.parametrize(("n_most", "found"), [(1, 2), (2, 1), (3, 0)])
+def test_electronic_loops_that_use_up_their_steps_are_counted(n_most, found):
+    assert _n_unconverged(OSZICAR, n_most) == found
+
+
+def asked(**changes):
+    cell = Structure(Lattice.cubic(5), ["Na", "Cl"], [[0.25, 0.25, 0.999], [0.5, 0.5, 0.5]])
+    text = Poscar(cell).get_str()
+    tags = {"time_step": 2.0, "start_temp": 300.0, "end_temp": 300.0, "nsteps": 4}
+    return cell.frac_coords, SimpleNamespace(poscar_text=text, **tags | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "shift", "n_unconverged", "error"),
+    [
+        ({}, 0.0, 0, None),
+        ({}, 1.0, 0, None),  # another image
+        ({"time_step": 1.0}, 0.0, 0, r"POTIM = 2.0 instead of 1.*another run.*ALGO"),
+        ({"start_temp": 100.0}, 0.0, 0, r"TEBEG = 300.* instead of 100"),
+        ({}, 1e-4, 0, r"does not begin where it was to begin"),
+        ({}, 0.0, 3, r"did not converge in 3 of 4 steps"),
+    ],
+)
+def test_a_piece_that_is_not_the_one_asked_for_is_refused(changes, shift, n_unconverged, error):
+    start, wanted = asked(**changes)
+    incar = {"POTIM": 2.0, "TEBEG": 300.0, "TEEND": 300.0, "NSW": 4}
+    made = replace(
+        piece(np.tile(start, (4, 1, 1)) + shift),
+        record=RECORD.model_copy(update={"incar": incar}),
+        n_unconverged=n_unconverged,
+    )
+    with pytest.raises(EngineFailure, match=error) if error else nullcontext():
+        require_as_asked(made, wanted)
 
 
 def test_the_mass_of_the_thermostat_is_that_of_vasp():

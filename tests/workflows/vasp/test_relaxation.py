@@ -164,6 +164,16 @@ def test_an_energy_of_another_functional_is_refused(once, run_type):
         corrected(entry)
 
 
+def test_what_another_program_left_is_run_again(once, folder):
+    """Once the command is mended, the campaign goes on."""
+    _, files = once
+    shutil.copytree(files, folder / "files")
+    record = folder / "files" / "static" / "calculation.json"
+    record.write_text(record.read_text().replace(REHEARSAL_VERSION, "6.4.2"))
+    assert relaxed().calculations[-1].version == REHEARSAL_VERSION
+    assert (folder / "files" / "static.interrupted-1").is_dir()
+
+
 def test_a_record_that_is_damaged_is_named(once, folder):
     _, files = once
     shutil.copytree(files / "static", folder / "static")
