@@ -42,6 +42,9 @@ class RankedCandidate(Document):
     run_ends: dict[str, RunEnd] = Field(
         default_factory=dict, description="temperature in K -> why that run was ended"
     )
+    lost_runs: dict[str, str] = Field(
+        default_factory=dict, description="temperature in K -> code of why that run gave nothing"
+    )
     activation_energy_eV: float | None = None
     activation_energy_68_eV: tuple[float, float] | None = None
     activation_energy_95_eV: tuple[float, float] | None = None

@@ -121,6 +121,7 @@ def summarise(
         failure=decided.failure if decided else None,
         diffusivity=moved.diffusivities if moved else (),
         run_ends=moved.ends if moved else {},
+        lost_runs={T: failure.code for T, failure in moved.failures.items()} if moved else {},
         **_window(hull),
         **_conductivity(moved),
     )

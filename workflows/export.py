@@ -80,7 +80,9 @@ def write_profiles(stabilities: Mapping[str, StabilityDocument], folder: Path) -
 
 def _flat(row: RankedCandidate) -> dict[str, Any]:
     record: dict[str, Any] = {}
-    for name, value in row.model_dump(mode="json", exclude={"diffusivity", "run_ends"}).items():
+    for name, value in row.model_dump(
+        mode="json", exclude={"diffusivity", "run_ends", "lost_runs"}
+    ).items():
         if name == "rejection":
             record["rejected_by"] = value and value["gate"]
             record["rejected_value"] = value and value["value"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal, Self
@@ -29,6 +31,9 @@ _LEAST_CUTOFF_EV = 520  # of all Materials Project runs
 _DOWNHILL = (1, 2, 3)  # values of IBRION
 # Tag of a single point or of dynamics -> the key of the campaign that says it.
 _OF_A_STATIC = {"NSW": "a single point", "IBRION": "a single point"}
+_HUBBARD = "LDAU"
+_BY_ELEMENT = frozenset({"MAGMOM", "LDAUU", "LDAUJ", "LDAUL"})
+_NEWER = ("ML_", "NHC_")  # tags that upstream's list does not know yet begin so
 _OF_DYNAMICS = {
     "NSW": "dynamics.segment_ps",
     "POTIM": "dynamics.timestep_fs",
@@ -36,6 +41,8 @@ _OF_DYNAMICS = {
     "TEEND": "dynamics.temperatures_K",
     "IBRION": "molecular dynamics",
     "ISIF": "a fixed cell",
+    "SMASS": "dynamics.thermostat_period_fs",
+    "MDALGO": "the Nosé–Hoover thermostat",
 }
 
 
@@ -81,6 +88,8 @@ class CalculationSettings(Settings):
     def _tags_of_vasp(self) -> Self:
         if self.incar:
             _require_tags(self.incar)
+        if self.kpoints is not None and self.incar.get("KSPACING") is not None:
+            raise ValueError("kpoints and incar.KSPACING both say the mesh; leave out either")
         return self
 
 
@@ -104,10 +113,24 @@ class VaspSettings(Settings):
     )
 
     @model_validator(mode="after")
+    def _labels_of_elements(self) -> Self:
+        for symbol, label in self.potcar.items():
+            if not re.fullmatch(rf"{re.escape(symbol)}([_.][\w.]+)?", label) or len(symbol) > 2:
+                raise ValueError(
+                    f"potcar: {label} is no label of {symbol}, such as {symbol} or {symbol}_sv"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _left_to_the_campaign(self) -> Self:
         for name in ("relax", "static"):
             calculation: CalculationSettings = getattr(self, name)
             tag = next((t for t in calculation.incar if t in _FUNCTIONAL or _VDW in t), None)
+            if hubbard := next((t for t in calculation.incar if t.startswith(_HUBBARD)), None):
+                raise ValueError(
+                    f"{name}.incar sets {hubbard}: the Materials Project's own Hubbard U is set "
+                    "where it has one, and another is refused on its hull; leave it out"
+                )
             if tag:
                 raise ValueError(
                     f"{name}.incar sets {tag}: energies of another functional share no hull with "
@@ -165,6 +188,15 @@ class ExecutionSettings(Settings):
     )
 
     @model_validator(mode="after")
+    def _commands_can_be_read(self) -> Self:
+        for key in ("vasp_command", "vasp_gamma_command"):
+            try:
+                shlex.split(getattr(self, key) or "")
+            except ValueError as error:
+                raise ValueError(f"{key} cannot be read as a command: {error}") from error
+        return self
+
+    @model_validator(mode="after")
     def _time_is_left(self) -> Self:
         if self.wall_time_h is not None and self.stop_before_min >= 60 * self.wall_time_h:
             raise ValueError(
@@ -181,17 +213,41 @@ def _require_tags(incar: Mapping[str, object]) -> None:
         ValueError: with the nearest one.
     """
     known = _known_tags()
-    for tag in incar:
-        if tag in known:
+    for tag, value in incar.items():
+        if tag in known or tag.startswith(_NEWER):
+            _require_kind(tag, value, known.get(tag, ""))
             continue
         near = get_close_matches(tag.upper(), known, n=1, cutoff=0.7)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ValueError(f"incar: {tag} is no tag of VASP{hint}")
 
 
-def _known_tags() -> frozenset[str]:
+def _require_kind(tag: str, value: object, kind: str) -> None:
+    """Refuse a value of another kind than a tag takes.
+
+    Raises:
+        ValueError: with what it takes.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits, needed = {
+        "int": (is_number and isinstance(value, int), "a whole number"),
+        "float": (is_number, "a number"),
+        "bool": (isinstance(value, bool), "true or false"),
+        "str": (isinstance(value, str), "a word"),
+    }.get(kind, (True, ""))
+    if tag in _BY_ELEMENT:
+        fits, needed = isinstance(value, dict), "a block of elements, such as {Fe: 5}"
+    elif isinstance(value, dict):
+        fits, needed = False, needed or "a value"
+    if value is not None and not fits:
+        raise ValueError(f"incar: {tag} is {value!r}; needed: {needed}")
+
+
+def _known_tags() -> dict[str, str]:
+    """Tag -> kind of its value."""
     import json
     from importlib import resources
 
     file = resources.files("pymatgen.io.vasp") / "incar_parameters.json"
-    return frozenset(json.loads(file.read_text(encoding="utf-8"))) | {"LDAUU", "LDAUJ", "LDAUL"}
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return {tag: about.get("type", "") for tag, about in found.items()}

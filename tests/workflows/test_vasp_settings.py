@@ -73,6 +73,57 @@ def load(tmp_path, text):
             "kpoints names 2 meshes; needed: one of Gamma, Monkhorst-Pack, Automatic",
         ),
         (
+            "engine:\n  name: vasp\n  vasp:\n    relax: {incar: {EDIFF: high}}\n",
+            4,
+            "incar: EDIFF is 'high'; needed: a number",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    relax: {incar: {NCORE: 2.5}}\n",
+            4,
+            "incar: NCORE is 2.5; needed: a whole number",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    relax: {incar: {LWAVE: 1}}\n",
+            4,
+            "incar: LWAVE is 1; needed: true or false",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    static: {incar: {MAGMOM: [1, 1]}}\n",
+            4,
+            "incar: MAGMOM is (1, 1); needed: a block of elements",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    static: {incar: {EDIFF: {a: 1}}}\n",
+            4,
+            "needed: a number",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    static: {incar: {LDAUU: {K: 3}}}\n",
+            4,
+            "static.incar sets LDAUU: the Materials Project's own",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    dynamics: {incar: {SMASS: 0}}\n",
+            4,
+            "dynamics.incar sets SMASS, which follows from dynamics.thermostat_period_fs",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n"
+            "    static: {incar: {KSPACING: 0.2}, kpoints: {Gamma: [2, 2, 2]}}\n",
+            4,
+            "both say the mesh",
+        ),
+        (
+            "engine:\n  name: vasp\n  vasp:\n    potcar: {K: Na_pv}\n",
+            4,
+            "potcar: Na_pv is no label of K, such as K or K_sv",
+        ),
+        (
+            "execution:\n  vasp_command: srun 'vasp\n",
+            2,
+            "vasp_command cannot be read as a command: No closing quotation",
+        ),
+        (
             "engine:\n  name: rehearsal\n  model: r2scan\n",
             3,
             "model is r2scan, but engine rehearsal",
@@ -101,6 +152,12 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, text, line, message):
     assert lines[0].endswith(": 1 problem")
     assert lines[1].strip().startswith(f"line {N_LINES + line}, ")
     assert message in lines[1]
+
+
+def test_newer_tags_than_the_list_of_upstream_are_taken(tmp_path):
+    tags = "{ML_LMLFF: true, NHC_NCHAINS: 2, MAGMOM: {Fe: 5}, LREAL: Auto, NCORE: 4, ALGO: null}"
+    config = load(tmp_path, f"engine: {{name: vasp, vasp: {{dynamics: {{incar: {tags}}}}}}}\n")
+    assert config.engine.vasp.dynamics.incar["ML_LMLFF"] is True
 
 
 @pytest.mark.parametrize("references", ["chgnet-0.3.0", "rehearsal"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from workflows.config import CampaignConfig, EngineSettings
     from workflows.vasp.inputs import Potcars
 
+_N_SHOWN = 8
 _LIGHT = {"H", "Li"}
 _LONGEST_WITH_LIGHT_FS = 1.0
 
@@ -205,12 +207,13 @@ def _write_inputs(survey: Survey, config: CampaignConfig, out: Path, wanted: Seq
     candidates = [c for c in iterate_candidates(survey) if not wanted or c.id in wanted]
     if unknown := set(wanted) - {c.id for c in candidates}:
         raise InvalidInput(
-            f"--candidate {', '.join(sorted(unknown))}: no such candidate; `halideflow enumerate` "
-            "lists them"
+            f"--candidate {', '.join(sorted(unknown))}: no such candidate; there are, for one, "
+            f"{', '.join(c.id for c in itertools.islice(iterate_candidates(survey), _N_SHOWN))}"
         )
     with candidate_progress(len(candidates)) as show:
         for n, candidate in enumerate(candidates, start=1):
             write_inputs(candidate.structure, config, out / candidate.id)
             show(n)
     (out / "README.txt").write_text(ABOUT, encoding="utf-8")
-    typer.echo(f"inputs of {len(candidates)} candidates are in {out}", err=True)
+    plural = "s" * (len(candidates) != 1)
+    typer.echo(f"inputs of {len(candidates)} candidate{plural} are in {out}", err=True)

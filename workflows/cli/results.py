@@ -239,10 +239,12 @@ def export(
 
 
 def _last_lines(job: JobView, number: int = 8) -> list[str]:
-    """The end of the log, where the message alone does not say what happened."""
-    if job.code not in ("UNEXPECTED", "EXCEPTION", "WORKER_DIED"):
+    """The end of the log, unless it is the traceback of what the message says already."""
+    lines = (job.log_tail or "").splitlines()
+    is_traceback = any(line.startswith("Traceback ") for line in lines)
+    if is_traceback and job.code not in ("UNEXPECTED", "EXCEPTION", "WORKER_DIED"):
         return []
-    return (job.log_tail or "").splitlines()[-number:]
+    return [line for line in lines if line.strip()][-number:]
 
 
 def open_results(campaign: Path) -> CampaignResults:

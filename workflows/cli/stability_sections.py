@@ -44,6 +44,8 @@ def stability_sections(stability: Stability, width: int) -> Iterator[RenderableT
 def section(title: str, entries: dict[str, str]) -> Table:
     """Names and values under a title; empty values are left out."""
     table = Table(title=Text(title, "bold"), title_justify="left", show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")  # long paths, too, can be copied
     for name, value in entries.items():
         if value:
             table.add_row(f"[dim]{name}[/dim]", Text(value))

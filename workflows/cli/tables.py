@@ -73,9 +73,13 @@ def ranking_table(rows: Iterable[RankedCandidate], width: int, title: str | None
 
 def _outcome(row: RankedCandidate) -> str:
     """Diffusivities of a finished candidate, or what became of it."""
-    if row.state != "done" or not row.diffusivity:
+    if row.state != "done" or not (row.diffusivity or row.lost_runs):
         return _state(row)
-    return "\n".join(f"{d.temperature_K:g} K: {diffusivity(d)}" for d in row.diffusivity)
+    runs = {d.temperature_K: diffusivity(d) for d in row.diffusivity}
+    runs |= {float(temperature_K): code for temperature_K, code in row.lost_runs.items()}
+    return "\n".join(
+        f"{temperature_K:g} K: {runs[temperature_K]}" for temperature_K in sorted(runs)
+    )
 
 
 def short(count: int) -> str:
@@ -139,7 +143,8 @@ def _state(row: RankedCandidate) -> str:
         return f"failed: {row.stage} {row.failure.code}"
     if row.state != "done":
         return f"{row.state}: {row.stage}"
-    return "suspect" if row.suspect else "done" if row.diffusivity else "done: no dynamics"
+    moved = row.diffusivity or row.lost_runs
+    return "suspect" if row.suspect else "done" if moved else "done: no dynamics"
 
 
 def ranking_notes(rows: Iterable[RankedCandidate]) -> str:

@@ -86,6 +86,7 @@ def step_text(step: IonicStep, settings: Settings) -> str:
     )
     if settings.isif > 0:
         parts.append(_stress(step, settings))
+    parts.append(_cell(step))
     table = np.hstack([step.fractional @ step.cell_A, step.point.forces_eV_per_A])
     parts.append(
         f" POSITION                                       TOTAL-FORCE (eV/Angst)\n{_RULE}\n"
@@ -147,7 +148,16 @@ def _stress(step: IonicStep, settings: Settings) -> str:
         f"  in kB     {' '.join(f'{value:11.5f}' for value in six)}\n"
         f"  external pressure = {external_kB:12.2f} kB  "
         f"Pullay stress = {settings.pressure_kB:12.2f} kB\n\n"
-        f"  volume of cell : {step.volume_A3:12.2f}\n\n"
+    )
+
+
+def _cell(step: IonicStep) -> str:
+    vectors = np.hstack([step.cell_A, np.linalg.inv(step.cell_A).T])
+    return (
+        f" VOLUME and BASIS-vectors are now :\n{_RULE}\n"
+        f"  volume of cell : {step.volume_A3:12.2f}\n"
+        "      direct lattice vectors                 reciprocal lattice vectors\n"
+        f"{rows('  ' + 6 * ' %12.9f' + chr(10), vectors)}\n\n"
     )
 
 

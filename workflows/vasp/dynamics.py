@@ -180,13 +180,6 @@ class VaspRun:
     def _end(self, mobile_ion: str, rule: StoppingRule) -> RunEnd | None:
         """Whether the run ends where it is; asked once at the end of each segment."""
         step = self._step
-        hottest_K = self.pieces[-1].hottest_K if self.pieces else 0.0
-        if not hottest_K < EXPLODED_AT * self.temperature_K:  # NaN lands here too
-            raise RunExploded(
-                f"{hottest_K:.0f} K within {step} steps at a target of "
-                f"{self.temperature_K:g} K; use a shorter dynamics.timestep_fs, or look at the "
-                "relaxed structure"
-            )
         produced = step - self.n_before
         segment = max(self._steps(self.settings.segment_ps), 1)
         if produced <= 0 or (produced % segment and step < self._n_most):
@@ -220,6 +213,12 @@ class VaspRun:
             require_program(record.version, self.convention)
             piece = read_segment(folder, record, step, self.n_before, self._stride)
             require_as_asked(piece, maker.input_set_generator)
+            if not piece.hottest_K < EXPLODED_AT * self.temperature_K:  # NaN lands here too
+                raise RunExploded(
+                    f"{piece.hottest_K:.0f} K between steps {step} and {stop} at a target of "
+                    f"{self.temperature_K:g} K; use a shorter dynamics.timestep_fs, or look at the "
+                    "relaxed structure"
+                )
             piece.write(self.folder)
             self.pieces.append(piece)
             tidy(folder, self.program.execution.vasp_files)

@@ -159,10 +159,20 @@ def _from_outputs(
     if _has(said, _KILLED):
         return ProgramKilled, _KILLED_ADVICE
     missing = [name for name in _OUTPUTS if located(folder, name) is None]
+    if located(folder, "vasp.out") is None:
+        return ProgramFailure, (
+            f"VASP was not started, for its inputs could not be made ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}); look at engine.vasp in the campaign file"
+        )
+    if "OUTCAR" in missing and "vasprun.xml" in missing:
+        return ProgramCrashed, (
+            f"VASP ended before it wrote anything: {_last_words(folder)}; see whether it "
+            "runs by hand in this folder"
+        )
     outcar = located(folder, "OUTCAR")
     ended = outcar is not None and any(FINISHED in line for line in tail_of(outcar))
     if "return code" in str(error) or (missing and not ended and tail_of(folder / "std_err.txt")):
-        return ProgramCrashed, f"VASP ended with an error: {_last_words(folder, error)}"
+        return ProgramCrashed, f"VASP ended with an error: {_last_words(folder)}"
     if outcar is not None and not ended:
         return ProgramKilled, _KILLED_ADVICE
     if missing:
@@ -209,8 +219,8 @@ def _unfinished(folder: Path) -> ProgramFailure | NotConverged | None:
     if not run.converged_ionic or _UNCONVERGED in errors:
         return NotConverged(
             f"{folder.name}: forces did not fall below EDIFFG within NSW = "
-            f"{run.parameters.get('NSW')} steps, {max(len(details['corrections']), 1)} times; "
-            "raise engine.vasp.relax.incar.NSW, loosen EDIFFG, or look at the structure",
+            f"{run.parameters.get('NSW')} steps, however often custodian went on; raise "
+            "engine.vasp.relax.incar.NSW, loosen EDIFFG, or look at the structure",
             **details,
         )
     return None
@@ -250,9 +260,9 @@ def _has(text: str, marks: Iterable[str]) -> bool:
     return any(mark in text for mark in marks)
 
 
-def _last_words(folder: Path, error: Exception) -> str:
+def _last_words(folder: Path) -> str:
     lines = [line.strip() for line in log_tail(folder).splitlines() if line.strip()]
-    return lines[-1] if lines else " ".join(str(error).split())
+    return lines[-1] if lines else "without a word"
 
 
 def _all_corrections(folder: Path) -> list[dict[str, Any]]:

@@ -113,6 +113,24 @@ def test_a_command_that_is_not_there(folder, executed, monkeypatch):
     assert "execution.vasp_command" in made.failure.message
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("false", "ended before it wrote anything: without a word"),
+        ("sh -c 'echo libmpi.so: cannot open >&2; exit 127'", "anything: libmpi.so: cannot open"),
+    ],
+)
+def test_a_program_that_ends_before_it_wrote_anything(
+    folder, executed, monkeypatch, command, message
+):
+    write_potcars(folder / "library", ["Na_pv", "Cl"])
+    monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(folder / "library"))
+    executed(vasp_command=command)
+    made = relax.original(primitive_nacl(), "Na", EngineSettings(name="vasp"), RelaxSettings())
+    assert made.failure.code == "CRASHED"
+    assert message in made.failure.message
+
+
 def test_a_potcar_that_is_not_there(folder, executed, monkeypatch):
     monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(folder))
     made = relax.original(primitive_nacl(), "Na", EngineSettings(name="vasp"), RelaxSettings())
@@ -133,4 +151,5 @@ def test_a_stand_in_in_the_place_of_vasp_is_found_out(folder, executed, monkeypa
 
 def test_a_failure_that_nobody_foresaw_is_still_named(tmp_path):
     error = diagnose(RuntimeError("the moon is full"), tmp_path)
-    assert error.code in ("CORRUPT_OUTPUT", "MISSING_OUTPUT")
+    assert error.code == "PROGRAM_FAILURE"
+    assert "the moon is full" in str(error)
