@@ -168,8 +168,8 @@ class ExecutionSettings(Settings):
     vasp_gamma_command: str | None = Field(
         default=None,
         min_length=1,
-        description="engine vasp, at Γ only: such as srun vasp_gam; default: VASP_GAMMA_CMD of "
-        "atomate2's settings",
+        description="engine vasp, at Γ only: such as srun vasp_gam; default: vasp_command, or "
+        "VASP_GAMMA_CMD of atomate2's settings",
     )
     wall_time_h: float | None = Field(
         default=None,

@@ -42,7 +42,9 @@ class MolecularDynamics(Document):
     n_equilibration_steps: int = Field(description="at the temperature, after heating")
     n_production_steps: int
     end: RunEnd
-    energy_drift_eV_per_atom_per_ps: float
+    energy_drift_eV_per_atom_per_ps: float | None = Field(
+        description="of the conserved energy; None where there are too few frames to tell"
+    )
     seed: int
     convention: EnergyConvention
     calculations: tuple[VaspCalculation, ...] = Field(

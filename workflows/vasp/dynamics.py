@@ -283,8 +283,8 @@ class VaspRun:
         obtained_ps = (step - self.n_before) * self.settings.timestep_fs / 1000
         return RunEnd(
             outcome="failed",
-            message=f"{failure.message}; {n_failed} attempts failed, and the {obtained_ps:.4g} ps "
-            "before count",
+            message=f"{failure.message}; given up after attempt {n_failed}, and the "
+            f"{obtained_ps:.4g} ps before count",
             failure=failure,
         )
 
@@ -292,20 +292,19 @@ class VaspRun:
         heating, equilibration = (leg.n_steps for leg in self._legs)
         trajectory = self.production()
         temperatures_K = trajectory.kinetic_temperatures_K
+        assert temperatures_K is not None  # `read_segment` sees to it
         drift = conserved_drift_eV_per_atom_per_ps(trajectory)
         with contextlib.suppress(FileNotFoundError):
             (self.folder / _JUDGED).unlink()
         return MolecularDynamics(
             temperature_K=self.temperature_K,
-            mean_temperature_K=math.nan
-            if temperatures_K is None
-            else float(np.mean(temperatures_K)),
+            mean_temperature_K=float(np.mean(temperatures_K)),
             timestep_fs=self.settings.timestep_fs,
             n_heating_steps=heating,
             n_equilibration_steps=equilibration,
             n_production_steps=self._step - self.n_before,
             end=end,
-            energy_drift_eV_per_atom_per_ps=drift[0] if drift else 0.0,
+            energy_drift_eV_per_atom_per_ps=drift[0] if drift else None,
             seed=self._seed,
             convention=self.convention,
             trajectory=trajectory,

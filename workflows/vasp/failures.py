@@ -126,10 +126,8 @@ def _cause(error: Exception, folder: Path) -> tuple[type[ProgramFailure | NotCon
             "are needed and where they are looked for"
         )
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _has(said, _FULL):
-        return (
-            DiskFull,
-            (f"no space left for {folder}; free some, then run again with --retry-failed"),
-        )
+        advice = "free some, then run again with --retry-failed"
+        return DiskFull, f"no space left for {folder}; {advice}"
     if was_stopped_for_time(folder):
         return WallTimeReached, _OUT_OF_TIME
     signal_number = _signal_in(str(error))

@@ -72,6 +72,10 @@ def read_segment(
     kept = kept[(kept >= record_from) & ((kept - record_from) % stride == 0)]
     series = _series(blocks)
     temperatures_K = series.get("kinetic_temperatures_K")
+    if temperatures_K is None:
+        raise CorruptOutput(
+            f"{folder.name}: vasprun.xml tells no kinetic energies; look at {folder}"
+        )
     oszicar = located(folder, "OSZICAR")
     n_most = int(record.incar.get("NELM", _NELM))
     rows = kept - first_step
@@ -83,7 +87,7 @@ def read_segment(
         first=fractional[0],
         last=fractional[-1],
         series={name: values[rows] for name, values in series.items()},
-        hottest_K=0.0 if temperatures_K is None else float(temperatures_K.max()),
+        hottest_K=float(temperatures_K.max()),
         n_unconverged=_n_unconverged(text_of(oszicar), n_most) if oszicar else 0,
         contcar=text_of(contcar),
         record=record,

@@ -134,7 +134,7 @@ def test_what_was_obtained_counts_when_a_segment_fails_again_and_again(folder, f
     assert len(answers) == 3 + MAX_ATTEMPTS  # heating, equilibration, one segment, three attempts
     assert run.end.outcome == "failed"
     assert run.end.failure.code == "KILLED"
-    assert "3 attempts failed, and the 1 ps before count" in run.end.message
+    assert "given up after attempt 3, and the 1 ps before count" in run.end.message
     assert run.n_production_steps == 500
     assert attempts(folder, "production-0002-from-540") == 0  # the next run tries anew
     document = _document(run, None, 500.0, 1.0)
