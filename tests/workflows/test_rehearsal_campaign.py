@@ -93,6 +93,17 @@ def test_a_run_that_was_killed_goes_on_where_it_was(finished):
     assert row["state"] == "done"
 
 
+def test_vasp_alone_being_killed_is_mended_by_the_next_run(tmp_path, monkeypatch):
+    config = campaign(tmp_path, dynamics=None)
+    monkeypatch.setenv("HALIDEFLOW_REHEARSAL_FAULTS", "kill=1 where=*relax-1*")
+    assert halideflow("run", config).returncode == 4
+    assert "KILLED" in halideflow("failures", config).stdout
+    monkeypatch.delenv("HALIDEFLOW_REHEARSAL_FAULTS")
+    assert halideflow("run", config).returncode == 0
+    (row,) = ranking(config)
+    assert row["state"] == "done"
+
+
 def test_nothing_is_left_to_do(finished):
     config, _ = finished
     assert "nothing to do" in halideflow("run", config).stderr

@@ -18,6 +18,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from screening.errors import ProgramKilled, WallTimeReached
 from workflows.execution.batching import Batching, log_tail
 from workflows.execution.folders import OWN_ATTEMPTS, clear
 from workflows.execution.jobs import FINISHED, JobRow, JobState, JobTable, Key, Outcome
@@ -31,6 +32,8 @@ MAX_ATTEMPTS = 3
 """A job whose process died this often in one run is given up until the next run."""
 
 WORKER_DIED = "WORKER_DIED"
+BROKEN_OFF = (WORKER_DIED, ProgramKilled.code, WallTimeReached.code)
+"""Failures from outside, after which the next run goes on by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,8 @@ class LocalExecutor:
 
         self._forget()
         self._run = run
-        self._table.reset_failed(None if retry_failed else WORKER_DIED)
+        for code in (None,) if retry_failed else BROKEN_OFF:
+            self._table.reset_failed(code)
         rows = self._table.claim(records_of(get_flow(flow, allow_external_references=True)), run)
         self._add(rows, None)
         interrupted = False

@@ -201,7 +201,7 @@ class VaspRun:
         if attempts(self.folder, folder.name) >= MAX_ATTEMPTS:
             raise ProgramKilled(
                 f"{folder.name}: the process that ran VASP was killed {MAX_ATTEMPTS} times; see "
-                "the queue's own log, then run again with --retry-failed"
+                "the queue's own log; the next run tries again"
             )
         with explained(folder):
             note_attempt(self.folder, folder.name)

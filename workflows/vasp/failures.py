@@ -185,13 +185,12 @@ def _from_outputs(
 
 
 _OUT_OF_TIME = (
-    "the wall time was near and VASP was stopped; run again with --retry-failed, which goes on "
-    "from the last structure, or raise execution.wall_time_h"
+    "the wall time was near and VASP was stopped; the next run goes on from the last structure; or "
+    "raise execution.wall_time_h"
 )
 _KILLED_ADVICE = (
     "VASP was killed before its end: by the queue, by the system for want of memory, or by "
-    "somebody; see the queue's own log, then run again with --retry-failed, perhaps with more "
-    "memory"
+    "somebody; see the queue's own log; the next run tries again, perhaps with more memory"
 )
 
 

@@ -147,8 +147,8 @@ class Program:
         """
         if self.deadline is not None and time.time() > self.deadline - self.buffer_s:
             raise WallTimeReached(
-                "the wall time is near, and VASP was not started; run again with --retry-failed, "
-                "which goes on where this ended"
+                "the wall time is near, and VASP was not started; the next run goes on where this "
+                "ended"
             )
 
     def run_kwargs(

@@ -27,7 +27,7 @@ def failed(**vasp):
 @pytest.mark.parametrize(
     ("fault", "code", "message", "log"),
     [
-        ("kill=1", "KILLED", r"killed before its end.*want of memory.*--retry-failed", ""),
+        ("kill=1", "KILLED", r"killed before its end.*want of memory.*next run tries again", ""),
         ("segfault", "CRASHED", r"segmentation fault.*ulimit -s", "SIGSEGV"),
         ("disk_full=1", "DISK_FULL", r"no space left for .*relax-1", "No space left on device"),
         ("corrupt_xml", "CORRUPT_OUTPUT", r"cannot be read.*look at .*relax-1", ""),
