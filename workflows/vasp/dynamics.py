@@ -8,7 +8,6 @@ to piece in CONTCAR, so that five segments are the same run as one.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -148,6 +147,10 @@ class VaspRun:
         return max(self._steps(self.settings.frame_interval_fs / 1000), 1)
 
     @property
+    def _segment(self) -> int:
+        return max(self._steps(self.settings.segment_ps), 1)
+
+    @property
     def _legs(self) -> tuple[Leg, ...]:
         s, T = self.settings, self.temperature_K
         return (
@@ -171,9 +174,8 @@ class VaspRun:
             return "heating", heating
         if step < heating + equilibration:
             return "equilibration", heating + equilibration
-        segment = max(self._steps(self.settings.segment_ps), 1)
-        n = (step - self.n_before) // segment + 1
-        return f"production-{n:04d}", min(self.n_before + n * segment, self._n_most)
+        n = (step - self.n_before) // self._segment + 1
+        return f"production-{n:04d}", min(self.n_before + n * self._segment, self._n_most)
 
     # What happens.
 
@@ -181,8 +183,7 @@ class VaspRun:
         """Whether the run ends where it is; asked once at the end of each segment."""
         step = self._step
         produced = step - self.n_before
-        segment = max(self._steps(self.settings.segment_ps), 1)
-        if produced <= 0 or (produced % segment and step < self._n_most):
+        if produced <= 0 or (produced % self._segment and step < self._n_most):
             return None
         marker = self.folder / _JUDGED
         if marker.exists() and marker.read_text() == str(step):
@@ -294,8 +295,7 @@ class VaspRun:
         temperatures_K = trajectory.kinetic_temperatures_K
         assert temperatures_K is not None  # `read_segment` sees to it
         drift = conserved_drift_eV_per_atom_per_ps(trajectory)
-        with contextlib.suppress(FileNotFoundError):
-            (self.folder / _JUDGED).unlink()
+        (self.folder / _JUDGED).unlink(missing_ok=True)
         return MolecularDynamics(
             temperature_K=self.temperature_K,
             mean_temperature_K=float(np.mean(temperatures_K)),

@@ -39,6 +39,7 @@ _KILLED = ("oom-kill", "oom_kill", "Out Of Memory", "Killed", "signal 9", "SIGKI
 _STOPPED = ("soft stop encountered", "hard stop encountered")
 _UNCONVERGED = "Unconverged"
 _SHELL_ADDS = 128
+_Cause = tuple[type[ProgramFailure | NotConverged], str]  # kind of failure, and what to say of it
 
 
 def require_success(task: TaskDoc, folder: Path) -> None:
@@ -52,18 +53,11 @@ def require_success(task: TaskDoc, folder: Path) -> None:
     if parameters.get("IBRION") == 0:
         return
     if was_stopped_for_time(folder):  # which counts as converged upstream, for NSW was not reached
-        raise WallTimeReached(
-            f"{folder.name}: {_OUT_OF_TIME}",
-            log_tail=log_tail(folder),
-            corrections=corrections_in(folder),
-        )
+        raise _failure((WallTimeReached, _OUT_OF_TIME), folder)
     if str(getattr(task.state, "value", task.state)) == "successful":
         return
-    raise _unfinished(folder) or ProgramFailure(
-        f"{folder.name}: VASP ended, but its run does not count as successful; look at {folder}",
-        log_tail=log_tail(folder),
-        corrections=corrections_in(folder),
-    )
+    unknown = f"VASP ended, but its run does not count as successful; look at {folder}"
+    raise _failure(_not_converged(folder) or (ProgramFailure, unknown), folder)
 
 
 def was_stopped_for_time(folder: Path) -> bool:
@@ -84,10 +78,7 @@ def diagnose(error: Exception, folder: Path) -> ProgramFailure | NotConverged:
         error: what was raised.
         folder: of the run.
     """
-    kind, message = _cause(error, folder)
-    return kind(
-        f"{folder.name}: {message}", log_tail=log_tail(folder), corrections=corrections_in(folder)
-    )
+    return _failure(_cause(error, folder), folder)
 
 
 def corrections_in(folder: Path) -> tuple[str, ...]:
@@ -112,7 +103,14 @@ def log_tail(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _cause(error: Exception, folder: Path) -> tuple[type[ProgramFailure | NotConverged], str]:
+def _failure(cause: _Cause, folder: Path) -> ProgramFailure | NotConverged:
+    kind, message = cause
+    return kind(
+        f"{folder.name}: {message}", log_tail=log_tail(folder), corrections=corrections_in(folder)
+    )
+
+
+def _cause(error: Exception, folder: Path) -> _Cause:
     said = "\n".join([str(error), *tail_of(folder / "vasp.out"), *tail_of(folder / "std_err.txt")])
     if CANNOT_START in said:
         what = said.partition(CANNOT_START)[2].partition("\n")[0].strip()
@@ -138,14 +136,10 @@ def _cause(error: Exception, folder: Path) -> tuple[type[ProgramFailure | NotCon
         )
     if signal_number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         return ProgramKilled, _KILLED_ADVICE
-    if unfinished := _unfinished(folder):
-        return type(unfinished), str(unfinished).partition(": ")[2]
-    return _from_outputs(error, folder, said)
+    return _not_converged(folder) or _from_outputs(error, folder, said)
 
 
-def _from_outputs(
-    error: Exception, folder: Path, said: str
-) -> tuple[type[ProgramFailure | NotConverged], str]:
+def _from_outputs(error: Exception, folder: Path, said: str) -> _Cause:
     """What the files say, where nothing else does."""
     errors = [e for c in _all_corrections(folder) for e in c.get("errors") or ()]
     if errors:
@@ -194,31 +188,22 @@ _KILLED_ADVICE = (
 )
 
 
-def _unfinished(folder: Path) -> ProgramFailure | NotConverged | None:
-    """What custodian gave up on, where it is convergence or time."""
-    details: dict[str, Any] = {
-        "log_tail": log_tail(folder),
-        "corrections": corrections_in(folder),
-    }
-    if was_stopped_for_time(folder):
-        return WallTimeReached(f"{folder.name}: {_OUT_OF_TIME}", **details)
-    errors = {e for c in _all_corrections(folder) for e in c.get("errors") or ()}
+def _not_converged(folder: Path) -> _Cause | None:
+    """What custodian gave up on, where it is convergence."""
     run = _last_run(folder)
     if run is None:
         return None
     if not run.converged_electronic:
-        return ElectronsNotConverged(
-            f"{folder.name}: the electrons did not converge within NELM = "
-            f"{run.parameters.get('NELM')} steps; try engine.vasp.*.incar ALGO: All, other mixing, "
-            "or look whether the structure makes sense",
-            **details,
+        return ElectronsNotConverged, (
+            f"the electrons did not converge within NELM = {run.parameters.get('NELM')} steps; try "
+            "engine.vasp.*.incar ALGO: All, other mixing, or look whether the structure makes sense"
         )
+    errors = {e for c in _all_corrections(folder) for e in c.get("errors") or ()}
     if not run.converged_ionic or _UNCONVERGED in errors:
-        return NotConverged(
-            f"{folder.name}: forces did not fall below EDIFFG within NSW = "
-            f"{run.parameters.get('NSW')} steps, however often custodian went on; raise "
-            "engine.vasp.relax.incar.NSW, loosen EDIFFG, or look at the structure",
-            **details,
+        return NotConverged, (
+            f"forces did not fall below EDIFFG within NSW = {run.parameters.get('NSW')} steps, "
+            "however often custodian went on; raise engine.vasp.relax.incar.NSW, loosen EDIFFG, or "
+            "look at the structure"
         )
     return None
 

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from screening.documents import VaspCalculation
+from screening.transport.trajectory import SERIES
 from workflows.execution.folders import OWN_ATTEMPTS
 from workflows.vasp.files import write_atomically
-
-_SERIES = ("potential_energies_eV", "kinetic_temperatures_K", "conserved_energies_eV")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +91,7 @@ class Piece:
                 fractional=stored["fractional"],
                 first=stored["first"],
                 last=stored["last"],
-                series={name: stored[name] for name in _SERIES if name in stored},
+                series={name: stored[name] for name in SERIES if name in stored},
                 hottest_K=float(stored["hottest_K"]),
                 n_unconverged=int(stored["n_unconverged"]),
                 contcar=str(stored["contcar"]),
@@ -127,7 +126,7 @@ def joined(pieces: list[Piece]) -> tuple[NDArray[np.float64], dict[str, NDArray[
     recorded = [piece.series for piece in pieces if len(piece.steps)]
     series = {
         name: [part[name] for part in recorded]
-        for name in _SERIES
+        for name in SERIES
         if recorded and all(name in part for part in recorded)
     }
     conserved = series.get("conserved_energies_eV", [])

@@ -18,6 +18,7 @@ from screening.errors import (
     RunExploded,
     UnusableRun,
 )
+from screening.transport.trajectory import SERIES
 from workflows.trajectory_files.contents import CutShort
 from workflows.trajectory_files.vasprun import read_steps
 from workflows.vasp.files import located, text_of
@@ -157,7 +158,7 @@ def _unwrapped(fractional: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _series(blocks: list[Block]) -> dict[str, NDArray[np.float64]]:
     series = {}
-    for name in ("potential_energies_eV", "kinetic_temperatures_K", "conserved_energies_eV"):
+    for name in SERIES:
         parts = [getattr(block, name) for block in blocks]
         if all(part is not None for part in parts):
             series[name] = np.concatenate(parts)
