@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 from screening.candidate_settings import CandidateSettings
 from screening.gates import Gates
 from screening.ordering_settings import Settings
-from workflows.vasp_settings import ExecutionSettings, VaspSettings
+from workflows.execution_settings import ExecutionSettings
+from workflows.vasp_settings import VaspSettings
 
 # Keys of a campaign that decide no result.
 NOT_SCIENCE = frozenset({"name", "description", "results_dir", "store", "published", "execution"})

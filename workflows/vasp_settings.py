@@ -1,12 +1,11 @@
-"""What a campaign file says of VASP: settings that decide results, and how the program is run."""
+"""What a campaign file says of VASP: settings that decide results."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -154,55 +153,6 @@ class VaspSettings(Settings):
                 raise ValueError(
                     f"{name}.incar sets {tag}, which follows from {set_by[tag]}; leave it out"
                 )
-        return self
-
-
-class ExecutionSettings(Settings):
-    """How VASP is run on the machine at hand; decides no result."""
-
-    vasp_command: str | None = Field(
-        default=None,
-        min_length=1,
-        description="engine vasp: such as srun vasp_std; default: VASP_CMD of atomate2's settings",
-    )
-    vasp_gamma_command: str | None = Field(
-        default=None,
-        min_length=1,
-        description="engine vasp, at Γ only: such as srun vasp_gam; default: vasp_command, or "
-        "VASP_GAMMA_CMD of atomate2's settings",
-    )
-    wall_time_h: float | None = Field(
-        default=None,
-        gt=0,
-        description="that one job may take; VASP is asked to stop cleanly before. null: no limit",
-    )
-    stop_before_min: float = Field(
-        default=5.0,
-        gt=0,
-        description="how long before the wall time; three ionic steps where they take longer",
-    )
-    vasp_files: Literal["keep", "compress", "delete"] = Field(
-        default="compress",
-        description="what becomes of VASP's large files once they have been read: kept as they "
-        "are, gzipped, or deleted (inputs, CONTCAR and OSZICAR stay)",
-    )
-
-    @model_validator(mode="after")
-    def _commands_can_be_read(self) -> Self:
-        for key in ("vasp_command", "vasp_gamma_command"):
-            try:
-                shlex.split(getattr(self, key) or "")
-            except ValueError as error:
-                raise ValueError(f"{key} cannot be read as a command: {error}") from error
-        return self
-
-    @model_validator(mode="after")
-    def _time_is_left(self) -> Self:
-        if self.wall_time_h is not None and self.stop_before_min >= 60 * self.wall_time_h:
-            raise ValueError(
-                f"stop_before_min={self.stop_before_min:g} leaves nothing of "
-                f"wall_time_h={self.wall_time_h:g}; make it shorter"
-            )
         return self
 
 

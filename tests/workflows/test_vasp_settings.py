@@ -9,9 +9,9 @@ from monty.json import MontyDecoder, MontyEncoder
 from workflows.config import EngineSettings
 from workflows.config_file import ConfigError, load_campaign, resolve_references
 from workflows.engines import engine_identity, unknown_elements
+from workflows.execution_settings import ExecutionSettings
 from workflows.fingerprint import fingerprint
 from workflows.vasp.execution import current_execution, processes_execute
-from workflows.vasp_settings import ExecutionSettings
 
 HEAD = """\
 name: c

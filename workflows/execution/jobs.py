@@ -17,54 +17,14 @@ from typing import Any, Literal
 
 import orjson
 
-JobState = Literal["waiting", "running", "done", "rejected", "failed", "skipped"]
+from workflows.execution.schema import ensure_tables, lacks_columns
+from workflows.execution.selection import EVERYTHING, Selection
+
+JobState = Literal["waiting", "queued", "running", "done", "rejected", "failed", "skipped"]
 SpawnKind = Literal["replace", "detour", "addition"]
 Key = tuple[str, int]
 FINISHED = ("done", "rejected", "failed", "skipped")
-
-_SCHEMA = """
-create table if not exists jobs (
-    uuid text not null,
-    idx integer not null,
-    name text not null,
-    stage text,
-    candidate text,
-    parents text not null,
-    on_missing text not null,
-    spec blob not null,
-    run integer not null,
-    state text not null,
-    attempts integer not null default 0,
-    started_at real,
-    ended_at real,
-    stop_children integer not null default 0,
-    stop_flow integer not null default 0,
-    lost integer not null default 0,
-    stored_data text,
-    code text,
-    message text,
-    log_tail text,
-    primary key (uuid, idx)
-);
-create table if not exists spawned (
-    spawner_uuid text not null,
-    spawner_idx integer not null,
-    position integer not null,
-    kind text not null,
-    uuid text not null,
-    idx integer not null,
-    primary key (spawner_uuid, spawner_idx, position)
-);
-create index if not exists jobs_run on jobs (run, stage, state);
-create table if not exists runs (
-    run integer primary key,
-    campaign text not null,
-    started_at real not null,
-    ended_at real,
-    config text not null,
-    versions text not null
-);
-"""
+CANCELLED = "CANCELLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +39,7 @@ class JobRecord:
     parents: tuple[str, ...]
     on_missing: str
     spec: bytes = field(repr=False)
+    n_atoms: int | None = None
     spawn_kind: SpawnKind | None = None
 
     @property
@@ -89,7 +50,10 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a job; `lost` says that it left no output."""
+    """What came of a job; `lost` says that it left no output.
+
+    `n_steps` and `core_hours` are those of the attempt that ended with it.
+    """
 
     state: JobState
     spawned: tuple[JobRecord, ...] = ()
@@ -100,6 +64,8 @@ class Outcome:
     code: str | None = None
     message: str | None = None
     log_tail: str | None = None
+    n_steps: int | None = None
+    core_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +83,7 @@ class JobRow:
     stop_children: bool
     stop_flow: bool
     lost: bool
+    n_atoms: int | None
     spawn_kind: SpawnKind | None = None
 
     @property
@@ -127,7 +94,7 @@ class JobRow:
 
 _ROW = (
     "jobs.uuid, jobs.idx, name, stage, candidate, parents, on_missing, state, stop_children, "
-    "stop_flow, lost"
+    "stop_flow, lost, n_atoms"
 )
 
 
@@ -139,11 +106,13 @@ class JobTable:
         if read_only:
             uri = f"{path.absolute().as_uri()}?mode=ro"
             self._connection = sqlite3.connect(uri, timeout=60, isolation_level=None, uri=True)
+            if lacks_columns(self._connection):  # of an earlier version
+                JobTable(path).close()
             return
         self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._connection.execute("pragma journal_mode=WAL")
         self._connection.execute("pragma synchronous=FULL")
-        self._connection.executescript(_SCHEMA)
+        ensure_tables(self._connection)
 
     def close(self) -> None:
         """Close the file."""
@@ -167,10 +136,11 @@ class JobTable:
 
         Those that are not done are specified anew: what does not decide a result, such as the path
         of a file, may be another now.
-        A known job found running belongs to a process that died: it waits again.
+        A known job found running belongs to a process that died, and waits again, unless it is in
+        the queue of a cluster.
         """
         records = list(records)
-        with self._transaction():
+        with self.transaction():
             self._insert(records)
             self._adopt([record.key for record in records], run)
         return [self.row(record.key) for record in records]
@@ -187,7 +157,7 @@ class JobTable:
             )
         ]
         if rows:
-            with self._transaction():
+            with self.transaction():
                 self._adopt([row.key for row in rows], run)
         return [replace(row, state="waiting") if row.state == "running" else row for row in rows]
 
@@ -216,7 +186,7 @@ class JobTable:
 
     def wait_again(self, keys: Iterable[Key]) -> None:
         """Put jobs back that were started, or that are to be tried anew."""
-        with self._transaction():
+        with self.transaction():
             self._connection.executemany(
                 "update jobs set state = 'waiting', code = null, message = null, log_tail = null, "
                 "lost = 0 where uuid = ? and idx = ?",
@@ -225,7 +195,7 @@ class JobTable:
 
     def finish(self, key: Key, outcome: Outcome, now: float) -> None:
         """Note what came of a job, together with the jobs that it spawned."""
-        with self._transaction():
+        with self.transaction():
             self._insert(outcome.spawned)
             self._connection.execute(
                 "delete from spawned where spawner_uuid = ? and spawner_idx = ?", key
@@ -239,8 +209,8 @@ class JobTable:
             )
             self._connection.execute(
                 "update jobs set state = ?, ended_at = ?, stop_children = ?, stop_flow = ?, "
-                "lost = ?, stored_data = ?, code = ?, message = ?, log_tail = ? "
-                "where uuid = ? and idx = ?",
+                "lost = ?, stored_data = ?, code = ?, message = ?, log_tail = ?, n_steps = ?, "
+                "core_hours = coalesce(core_hours, 0) + coalesce(?, 0) where uuid = ? and idx = ?",
                 (
                     outcome.state,
                     now,
@@ -251,12 +221,36 @@ class JobTable:
                     outcome.code,
                     outcome.message,
                     outcome.log_tail,
+                    outcome.n_steps,
+                    outcome.core_hours,
                     *key,
                 ),
             )
 
-    def reset_failed(self, code: str | None = None) -> None:
-        """Let failed jobs (of one code, or all), and all that depended on them, wait again."""
+    def reset_failed(self, selection: Selection = EVERYTHING) -> int:
+        """Let failed jobs that match, and all that depended on them, wait again.
+
+        Returns:
+            How many had failed.
+        """
+        failed = self.matching(selection, ("failed",))
+        self.wait_again(self.dependent_on(failed))
+        return len(failed)
+
+    def matching(self, selection: Selection, states: Iterable[JobState]) -> list[Key]:
+        """Jobs in one of these states that a selection names."""
+        marks = ", ".join("?" * len(states := tuple(states)))
+        return [
+            (uuid, index)
+            for uuid, index in self.select(
+                f"select uuid, idx from jobs where state in ({marks}) and stage is coalesce(?, "
+                "stage) and candidate is coalesce(?, candidate) and code is coalesce(?, code)",
+                (*states, selection.stage, selection.candidate, selection.code),
+            )
+        ]
+
+    def dependent_on(self, keys: Iterable[Key]) -> set[Key]:
+        """Jobs, with all that waits for them or for what they spawned."""
         waiters = defaultdict(set)
         spawner = {}
         for uuid, index, parents in self.select("select uuid, idx, parents from jobs"):
@@ -266,28 +260,23 @@ class JobTable:
             "select spawner_uuid, spawner_idx, uuid, idx from spawned where kind != 'addition'"
         ):
             spawner[uuid, index] = tuple(origin)
-        pending: list[Key] = list(
-            self.select(
-                "select uuid, idx from jobs where state = 'failed' and code = coalesce(?, code)",
-                (code,),
-            )
-        )
-        reset = set(pending)
+        pending = list(keys)
+        found = set(pending)
         while pending:
             key: Key | None = pending.pop()
             while key is not None:  # who waits for a job waits for all that the job spawned
-                new = waiters[key[0]] - reset
-                reset |= new
+                new = waiters[key[0]] - found
+                found |= new
                 pending += new
                 key = spawner.get(key)
-        self.wait_again(reset)
+        return found
 
     def _insert(self, records: Iterable[JobRecord]) -> None:
         self._connection.executemany(
             "insert into jobs (uuid, idx, name, stage, candidate, parents, on_missing, "
-            "spec, run, state) values (?, ?, ?, ?, ?, ?, ?, ?, 0, 'waiting') "
-            "on conflict (uuid, idx) do update set spec = excluded.spec "
-            "where state in ('waiting', 'running', 'failed')",
+            "spec, n_atoms, run, state) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 'waiting') "
+            "on conflict (uuid, idx) do update set spec = excluded.spec, "
+            "n_atoms = excluded.n_atoms where state in ('waiting', 'running', 'failed')",
             (
                 (
                     *record.key,
@@ -297,6 +286,7 @@ class JobTable:
                     orjson.dumps(record.parents).decode(),
                     record.on_missing,
                     zlib.compress(record.spec, 1),
+                    record.n_atoms,
                 )
                 for record in records
             ),
@@ -304,12 +294,15 @@ class JobTable:
 
     def _adopt(self, keys: Iterable[Key], run: int) -> None:
         self._connection.executemany(
-            "update jobs set run = ?, state = case state when 'running' then 'waiting' else state "
-            "end where uuid = ? and idx = ?",
+            "update jobs set run = ?, state = case when state = 'running' and not exists ("
+            "select 1 from queue_job_parts as part join queue_jobs on queue_jobs.uuid = queue_job "
+            "where part.uuid = jobs.uuid and part.idx = jobs.idx and queue_jobs.state != 'ended') "
+            "then 'waiting' else state end where uuid = ? and idx = ?",
             [(run, *key) for key in keys],
         )
 
-    def _transaction(self) -> _Transaction:
+    def transaction(self) -> _Transaction:
+        """All or nothing, and nobody else writes meanwhile."""
         return _Transaction(self._connection)
 
     def select(self, sql: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -323,13 +316,14 @@ class _Transaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> sqlite3.Connection:
         try:
             self._connection.execute("begin immediate")
         except BaseException:  # Ctrl-C while waiting for the lock arrives after it was had
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
             raise
+        return self._connection
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._connection.execute("commit" if kind is None else "rollback")
@@ -337,7 +331,7 @@ class _Transaction:
 
 def _row(values: tuple[Any, ...]) -> JobRow:
     uuid, index, name, stage, candidate, parents, on_missing, state, *flags = values
-    stop_children, stop_flow, lost, *kind = flags
+    stop_children, stop_flow, lost, n_atoms, *kind = flags
     return JobRow(
         uuid=uuid,
         index=index,
@@ -350,5 +344,6 @@ def _row(values: tuple[Any, ...]) -> JobRow:
         stop_children=bool(stop_children),
         stop_flow=bool(stop_flow),
         lost=bool(lost),
+        n_atoms=n_atoms,
         spawn_kind=kind[0] if kind else None,
     )

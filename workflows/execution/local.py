@@ -23,6 +23,7 @@ from workflows.execution.batching import Batching, log_tail
 from workflows.execution.folders import OWN_ATTEMPTS, clear
 from workflows.execution.jobs import FINISHED, JobRow, JobState, JobTable, Key, Outcome
 from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker
+from workflows.execution.selection import Selection
 from workflows.execution.worker import Finished, HasRoom, Progress, Ready, Started, records_of
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class LocalExecutor:
         self._forget()
         self._run = run
         for code in (None,) if retry_failed else BROKEN_OFF:
-            self._table.reset_failed(code)
+            self._table.reset_failed(Selection(code=code))
         rows = self._table.claim(records_of(get_flow(flow, allow_external_references=True)), run)
         self._add(rows, None)
         interrupted = False

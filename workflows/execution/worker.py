@@ -173,6 +173,7 @@ def record_of(job: Job, parents: list[str], kind: SpawnKind | None = None) -> Jo
         parents=tuple(parents),
         on_missing=job.config.on_missing_references.value,
         spec=orjson.dumps(job.as_dict(), option=orjson.OPT_SERIALIZE_NUMPY),
+        n_atoms=job.metadata.get("n_atoms"),
         spawn_kind=kind,
     )
 

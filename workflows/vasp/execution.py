@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from workflows.vasp_settings import ExecutionSettings
+from workflows.execution_settings import ExecutionSettings
 
 VARIABLE = "HALIDEFLOW_EXECUTION"
 

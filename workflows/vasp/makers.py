@@ -36,12 +36,8 @@ from workflows.vasp.progress import Deadline, StepCounter
 if TYPE_CHECKING:
     from custodian.custodian import ErrorHandler
 
-    from workflows.vasp_settings import (
-        CalculationSettings,
-        ExecutionSettings,
-        KpointsSettings,
-        VaspSettings,
-    )
+    from workflows.execution_settings import ExecutionSettings
+    from workflows.vasp_settings import CalculationSettings, KpointsSettings, VaspSettings
 
 _POLL_S = 0.2
 _CHECK_S = 60.0  # handlers that watch a run read all of its OUTCAR

@@ -20,8 +20,8 @@ def faults(monkeypatch):
 @pytest.fixture
 def executed(monkeypatch):
     """Function that tells this process how to run VASP."""
+    from workflows.execution_settings import ExecutionSettings
     from workflows.vasp.execution import VARIABLE
-    from workflows.vasp_settings import ExecutionSettings
 
     def tell(**settings):
         monkeypatch.setenv(VARIABLE, ExecutionSettings(**settings).model_dump_json())
