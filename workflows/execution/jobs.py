@@ -136,8 +136,8 @@ class JobTable:
 
         Those that are not done are specified anew: what does not decide a result, such as the path
         of a file, may be another now.
-        A known job found running belongs to a process that died, and waits again, unless it is in
-        the queue of a cluster.
+        A known job found running belongs to a process that died, and waits again; what is part of
+        a job in the queue of a cluster is queued or running there.
         """
         records = list(records)
         with self.transaction():
@@ -191,6 +191,13 @@ class JobTable:
                 "update jobs set state = 'waiting', code = null, message = null, log_tail = null, "
                 "lost = 0 where uuid = ? and idx = ?",
                 list(keys),
+            )
+
+    def run_on(self, keys: Iterable[Key]) -> None:
+        """Note that jobs run that had been started before."""
+        with self.transaction() as connection:
+            connection.executemany(
+                "update jobs set state = 'running' where uuid = ? and idx = ?", list(keys)
             )
 
     def finish(self, key: Key, outcome: Outcome, now: float) -> None:
@@ -294,10 +301,12 @@ class JobTable:
 
     def _adopt(self, keys: Iterable[Key], run: int) -> None:
         self._connection.executemany(
-            "update jobs set run = ?, state = case when state = 'running' and not exists ("
-            "select 1 from queue_job_parts as part join queue_jobs on queue_jobs.uuid = queue_job "
-            "where part.uuid = jobs.uuid and part.idx = jobs.idx and queue_jobs.state != 'ended') "
-            "then 'waiting' else state end where uuid = ? and idx = ?",
+            "update jobs set run = ?, state = case when state not in ('waiting', 'queued', "
+            "'running') then state when exists (select 1 from queue_job_parts as part join "
+            "queue_jobs on queue_jobs.uuid = queue_job where part.uuid = jobs.uuid "
+            "and part.idx = jobs.idx and queue_jobs.state != 'ended') then case state "
+            "when 'running' then state else 'queued' end else 'waiting' end "
+            "where uuid = ? and idx = ?",
             [(run, *key) for key in keys],
         )
 

@@ -1,10 +1,10 @@
 """Run a jobflow graph on this machine: warm worker processes, job states on disk, restart.
 
-The order is jobflow's: a job starts when all jobs that it refers to are finished, with everything
-that replaced them or that they detoured to. Independent jobs run side by side: in processes, and
-those of some stages also within one (`workflows.execution.batching`). What a job answers
-(its output in the store, its state and the jobs it spawned in the job table) is on disk before the
-next step, so a run that was killed goes on where it was.
+Independent jobs run side by side: in processes, and those of some stages also within one
+(`workflows.execution.batching`). Jobs of stages that a queue takes are run there instead
+(`workflows.execution.queueing`). What a job answers (its output in the store, its state and the
+jobs it spawned in the job table) is on disk before the next step, so a run that was killed goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import contextlib
 import heapq
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -21,13 +21,17 @@ from typing import TYPE_CHECKING, Self
 from screening.errors import ProgramKilled, WallTimeReached
 from workflows.execution.batching import Batching, log_tail
 from workflows.execution.folders import OWN_ATTEMPTS, clear
-from workflows.execution.jobs import FINISHED, JobRow, JobState, JobTable, Key, Outcome
-from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker
+from workflows.execution.graph import Graph, Node
+from workflows.execution.jobs import FINISHED, JobRecord, JobState, JobTable, Key, Outcome
+from workflows.execution.orders import CANCELLATION, Order, Orders
+from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker, worker_for
 from workflows.execution.selection import Selection
 from workflows.execution.worker import Finished, HasRoom, Progress, Ready, Started, records_of
 
 if TYPE_CHECKING:
     from jobflow import Flow, Job, JobStore
+
+    from workflows.execution.queueing import Queue
 
 MAX_ATTEMPTS = 3
 """A job whose process died this often in one run is given up until the next run."""
@@ -35,6 +39,8 @@ MAX_ATTEMPTS = 3
 WORKER_DIED = "WORKER_DIED"
 BROKEN_OFF = (WORKER_DIED, ProgramKilled.code, WallTimeReached.code)
 """Failures from outside, after which the next run goes on by itself."""
+_LOOK_EVERY_S = 1.0
+"""How often it is asked what people want, and what the queue has to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +66,6 @@ class Summary:
     interrupted: bool = False
 
 
-@dataclass(eq=False, slots=True)
-class _Node:
-    """A job in memory: what it waits for and what waits for it."""
-
-    row: JobRow
-    state: JobState
-    spawner: _Node | None
-    depth: int = 0
-    n_blockers: int = 0
-    n_open_spawned: int = 0
-    closed: bool = False
-    waiters: list[_Node] = field(default_factory=list)
-
-
 class LocalExecutor:
     """Runs flows over worker processes, which stay warm until the `with` block ends.
 
@@ -87,6 +79,8 @@ class LocalExecutor:
         preload: modules that every worker imports before its first job.
         batching: called in every worker, tells which jobs may run side by side there.
         on_event: told of every change of a job.
+        on_outcome: told of what came of each job, before the table is.
+        queue: runs the jobs of its stages.
     """
 
     def __init__(
@@ -98,15 +92,21 @@ class LocalExecutor:
         preload: tuple[str, ...] = (),
         on_event: Callable[[JobEvent], None] = lambda event: None,
         batching: Callable[[], Batching] = Batching,
+        on_outcome: Callable[[Key, Outcome], None] = lambda key, outcome: None,
+        queue: Queue | None = None,
     ) -> None:
         self._table = table
+        self._orders = Orders(table)
         self._store = store
         self._work_root = work_root
         self._n_workers = n_workers
         self._preload = preload
         self._on_event = on_event
         self._batching = batching
-        self._workers: list[Worker[_Node]] = []
+        self._on_outcome = on_outcome
+        self._queue = queue
+        self._workers: list[Worker[Node]] = []
+        self._records: tuple[JobRecord, ...] = ()
         self._run = 0
         self._forget()
 
@@ -117,17 +117,22 @@ class LocalExecutor:
         end_workers(self._workers, kill=self._busy())
 
     def _forget(self) -> None:
-        """Start with an empty graph."""
-        self._nodes: dict[str, _Node] = {}
-        self._ready: list[tuple[int, int, _Node]] = []  # a heap, see _make_ready
-        self._n_readied = 0
-        self._errored: set[str] = set()
-        self._stopped: set[str] = set()
-        self._stop_flow = False
+        """Start with an empty graph, and as if no job had ever been tried."""
         self._attempts: dict[Key, int] = {}
         self._alone: set[Key] = set()
-        self._n_open = self._n_executed = self._n_reused = self._n_failed = 0
+        self._executed: set[Key] = set()
+        self._holds: list[Selection] = []
+        self._looked_s = 0.0
         self._n_idle_deaths = 0
+        self._new_graph()
+
+    def _new_graph(self) -> None:
+        self._ready: list[tuple[int, int, Node]] = []  # a heap, see _make_ready
+        self._n_readied = 0
+        self._held: list[Node] = []
+        self._for_queue: list[Node] = []
+        self._in_queue: set[Key] = set()
+        self._graph = Graph(self._table, self._run, self._make_ready, self._tell_change)
 
     def run(self, flow: Flow | Job, run: int = 0, retry_failed: bool = False) -> Summary:
         """Run `flow` to its end, or until Ctrl-C; known jobs that are finished are not run again.
@@ -139,31 +144,50 @@ class LocalExecutor:
         """
         from jobflow.core.flow import get_flow
 
-        self._forget()
-        self._run = run
         for code in (None,) if retry_failed else BROKEN_OFF:
             self._table.reset_failed(Selection(code=code))
-        rows = self._table.claim(records_of(get_flow(flow, allow_external_references=True)), run)
-        self._add(rows, None)
+        return self.run_records(records_of(get_flow(flow, allow_external_references=True)), run)
+
+    def run_records(
+        self, records: Sequence[JobRecord], run: int = 0, until_s: float | None = None
+    ) -> Summary:
+        """Run jobs to their end, until Ctrl-C, or until a time in seconds since the epoch."""
+        self._run, self._records = run, tuple(records)
+        self._forget()
         interrupted = False
         try:
-            while self._n_open:
+            self._graph.add(self._table.claim(self._records, run))
+            n_reused = self._graph.n_reused
+            while self._graph.n_open and not interrupted:
+                self._look_around()
                 self._dispatch()
-                if self._stop_flow:
+                if self._graph.is_stopped:
                     self._ready.clear()
-                if not (self._ready or self._busy()):
+                if not self._has_work():
                     break
-                self._receive()
+                interrupted = until_s is not None and time.time() > until_s
+                if not interrupted:
+                    self._receive()
         except KeyboardInterrupt:
             interrupted = True
-            running = [key for worker in self._workers for key in worker.nodes]
-            self._table.wait_again(running)
-            for key in running:  # an attempt that somebody broke off is none
-                (self._folder(key) / OWN_ATTEMPTS).unlink(missing_ok=True)
-            end_workers(self._workers, kill=True)
-        if self._stop_flow:
-            self._skip_rest()
-        return Summary(self._n_executed, self._n_reused, self._n_failed, interrupted)
+        if interrupted:
+            self._break_off()
+        if self._graph.is_stopped:
+            self._graph.skip_waiting()
+        return Summary(len(self._executed), n_reused, self._graph.n_failed, interrupted)
+
+    def _has_work(self) -> bool:
+        """Whether anything runs, could run, or is held from running."""
+        elsewhere = self._queue is not None and (self._for_queue or self._in_queue)
+        return bool(self._ready or self._held or self._busy() or elsewhere)
+
+    def _break_off(self) -> None:
+        """What runs here waits for the next run; what is in a queue stays there."""
+        running = [key for worker in self._workers for key in worker.nodes]
+        self._table.wait_again(running)
+        for key in running:  # an attempt that somebody broke off is none
+            (self._folder(key) / OWN_ATTEMPTS).unlink(missing_ok=True)
+        end_workers(self._workers, kill=True)
 
     def _start_workers(self) -> None:
         """As many as there is work for, and one more that is warm when there is."""
@@ -174,123 +198,150 @@ class LocalExecutor:
     def _busy(self) -> bool:
         return any(worker.nodes for worker in self._workers)
 
-    # The graph in memory.
+    def _tell_change(self, node: Node, was_finished: bool) -> None:
+        if node.state in ("queued", "running"):
+            self._in_queue.add(node.row.key)
+        else:
+            self._in_queue.discard(node.row.key)
+        self._emit(node, reused=was_finished and node.row.key not in self._executed)
 
-    def _add(self, rows: list[JobRow], spawner: _Node | None) -> None:
-        """Take jobs into the graph; finished ones bring along what they had spawned."""
-        batches = [(rows, spawner)]
-        while batches:
-            rows, spawner = batches.pop()
-            ancestors = _ancestors(spawner)
-            depth = spawner.depth + 1 if spawner else 0
-            nodes = [_Node(row, "waiting", spawner, depth) for row in rows]
-            for node in nodes:
-                self._nodes.setdefault(node.row.uuid, node)
-                if spawner is not None and node.row.spawn_kind != "addition":
-                    spawner.n_open_spawned += 1
-            self._n_open += len(nodes)
-            for node in nodes:
-                for uuid in node.row.parents:
-                    parent = self._nodes.get(uuid)
-                    if parent is not None and not parent.closed and parent not in ancestors:
-                        parent.waiters.append(node)
-                        node.n_blockers += 1
-            for node in nodes:
-                if node.row.state in FINISHED:
-                    self._n_reused += 1
-                    batches.append((self._settle(node, reused=True), node))
-                else:
-                    self._emit(node)
-                    if node.n_blockers == 0:
-                        self._make_ready(node)
-            if spawner is not None:
-                self._close(spawner)
-
-    def _settle(self, node: _Node, reused: bool = False) -> list[JobRow]:
-        """Take note that a job is finished; the jobs that it spawned."""
-        row = node.row
-        node.state = row.state
-        self._n_open -= 1
-        self._n_failed += row.state == "failed"
-        if row.lost:
-            self._errored.add(row.uuid)
-        if row.stop_children:
-            self._stopped.add(row.uuid)
-        self._stop_flow = self._stop_flow or row.stop_flow
-        self._emit(node, reused=reused)
-        return [] if row.stop_flow else self._table.claim_spawned(row.key, self._run)
-
-    def _close(self, node: _Node) -> None:
-        """Release what waits for `node` once it and all that it spawned are finished."""
-        while node.state in FINISHED and not node.n_open_spawned and not node.closed:
-            node.closed = True
-            for waiter in node.waiters:
-                waiter.n_blockers -= 1
-                if waiter.n_blockers == 0 and waiter.state == "waiting":
-                    self._make_ready(waiter)
-            if node.spawner is None or node.row.spawn_kind == "addition":
-                break
-            node.spawner.n_open_spawned -= 1
-            node = node.spawner
-
-    def _emit(self, node: _Node, fraction: float = 0.0, reused: bool = False) -> None:
+    def _emit(self, node: Node, fraction: float = 0.0, reused: bool = False) -> None:
         row = node.row
         self._on_event(
             JobEvent(row.key, row.name, row.stage, row.candidate, node.state, fraction, reused)
         )
+
+    # What people ask for, and what the queue tells.
+
+    def _look_around(self) -> None:
+        """Now and then: carry out orders, heed holds, hear from the queue and feed it."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < _LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        for order in self._orders.pending():
+            self._carry_out(order)
+        holds = self._orders.holds()
+        if holds != self._holds:
+            self._holds = holds
+            held, self._held = self._held, []
+            for node in held:
+                self._make_ready(node)
+        if self._queue is not None:
+            self._hear_from(self._queue)
+            self._send_to(self._queue)
+
+    def _carry_out(self, order: Order) -> None:
+        if order.kind == "retry":
+            n_jobs = self._table.reset_failed(order.selection)
+            if n_jobs:
+                self._rebuild()
+        else:
+            matching = self._table.matching(order.selection, ("waiting", "queued", "running"))
+            nodes = [node for key in matching if (node := self._graph.get(key))]
+            n_jobs = len(nodes)
+            self._cancel(nodes)
+        self._orders.applied(order.number, n_jobs)
+
+    def _cancel(self, nodes: list[Node]) -> None:
+        """End jobs; what a worker ran beside one of them starts anew."""
+        if self._queue is not None:
+            self._queue.cancel([node.row.key for node in nodes if node.row.key in self._in_queue])
+        keys = {node.row.key for node in nodes}
+        for worker in [worker for worker in self._workers if keys & worker.nodes.keys()]:
+            end_workers([worker], kill=True)
+            self._workers.remove(worker)
+            beside = [node for key, node in worker.nodes.items() if key not in keys]
+            self._table.wait_again([node.row.key for node in beside])
+            self._graph.move(beside, "waiting")
+            for node in beside:
+                self._attempts[node.row.key] -= 1
+                self._make_ready(node)
+        for node in nodes:
+            self._graph.finish(node, CANCELLATION)
+
+    def _rebuild(self) -> None:
+        """Make the graph anew from the table, where finished jobs wait again."""
+        running = {key: worker for worker in self._workers for key in worker.nodes}
+        self._new_graph()
+        self._graph.add(self._table.claim(self._records, self._run))
+        for key, worker in running.items():
+            node = self._graph.get(key)
+            assert node is not None  # it was in the graph, and the table forgets nothing
+            node.state, worker.nodes[key] = "running", node
+        self._table.run_on(running)
+
+    def _hear_from(self, queue: Queue) -> None:
+        for news in queue.news():
+            node = self._graph.get(news.key)
+            if node is None or node.state in FINISHED:
+                continue
+            if news.outcome is not None:
+                self._executed.add(news.key)
+                self._graph.finish(node, news.outcome)
+            elif news.is_running:
+                self._graph.move([node], "running")
+            else:
+                self._table.wait_again([news.key])
+                self._graph.move([node], "waiting")
+                self._make_ready(node)
+
+    def _send_to(self, queue: Queue) -> None:
+        waiting = []
+        for node in self._for_queue:
+            if node.state != "waiting":
+                continue
+            if reason := self._graph.reason_to_skip(node):
+                self._graph.finish(node, reason)
+            elif self._is_held(node):
+                self._held.append(node)
+            else:
+                waiting.append(node)
+        taken = set(queue.send([node.row for node in waiting])) if waiting else set()
+        self._for_queue = [node for node in waiting if node.row.key not in taken]
+        self._graph.move([node for node in waiting if node.row.key in taken], "queued")
+
+    def _is_held(self, node: Node) -> bool:
+        return any(hold.includes(node.row.stage, node.row.candidate) for hold in self._holds)
 
     # Jobs and workers.
 
     def _dispatch(self) -> None:
         """Give ready jobs to workers in their order; jobs that must not run are settled here."""
         self._start_workers()
-        while self._ready and not self._stop_flow:
+        while self._ready and not self._graph.is_stopped:
             *_, node = self._ready[0]
-            if reason := self._reason_to_skip(node):
+            if node.state != "waiting":  # cancelled meanwhile
                 heapq.heappop(self._ready)
-                self._finish(node, reason)
+            elif self._is_held(node):
+                heapq.heappop(self._ready)
+                self._held.append(node)
+            elif reason := self._graph.reason_to_skip(node):
+                heapq.heappop(self._ready)
+                self._graph.finish(node, reason)
             elif worker := self._worker_for(node):
                 heapq.heappop(self._ready)
                 self._start(node, worker)
             else:
                 break
 
-    def _make_ready(self, node: _Node) -> None:
+    def _make_ready(self, node: Node) -> None:
         """Queue a job; what was spawned later waits longer: all stabilities before any dynamics."""
+        if self._queue is not None and node.row.stage in self._queue.stages:
+            self._for_queue.append(node)
+            return
         self._n_readied += 1
         heapq.heappush(self._ready, (node.depth, self._n_readied, node))
 
-    def _reason_to_skip(self, node: _Node) -> Outcome | None:
-        parents = set(node.row.parents)
-        if parents & self._stopped:
-            return Outcome("skipped", stop_children=True, message="a job before it said stop")
-        if parents & self._errored and node.row.on_missing == "error":
-            return Outcome("skipped", lost=True, message="a job that it needs failed")
-        return None
+    def _worker_for(self, node: Node) -> Worker[Node] | None:
+        return worker_for(node, self._workers, len(self._ready), self._may_join)
 
-    def _worker_for(self, node: _Node) -> Worker[_Node] | None:
-        """One that is idle, or the least busy of those that have room for the job beside others."""
-        for worker in self._workers:
-            if worker.is_idle:
-                return worker
-        with_room = [w for w in self._workers if w.has_room and self._may_join(node, w)]
-        least = min(with_room, key=lambda worker: len(worker.nodes), default=None)
-        if least is None:
-            return None
-        n_theirs = sum(  # what others, just starting or loading, will run to be as busy
-            max(0, len(least.nodes) - len(worker.nodes))
-            for worker in self._workers
-            if worker.stages is None
-            or all(self._may_join(other, worker) for other in worker.nodes.values())
-        )
-        return least if len(self._ready) > n_theirs else None
-
-    def _may_join(self, node: _Node, worker: Worker[_Node]) -> bool:
+    def _may_join(self, node: Node, worker: Worker[Node]) -> bool:
         """Whether a job may run beside others; where one killed a worker, no one knows which."""
         assert worker.stages is not None
         return node.row.stage in worker.stages and node.row.key not in self._alone
 
-    def _start(self, node: _Node, worker: Worker[_Node]) -> None:
+    def _start(self, node: Node, worker: Worker[Node]) -> None:
         key = node.row.key
         self._table.start(key, time.time())
         node.state, worker.nodes[key], worker.has_room = "running", node, False
@@ -304,7 +355,10 @@ class LocalExecutor:
 
     def _receive(self) -> None:
         """Wait for a worker to say something, or to die."""
-        for connection in wait([worker.connection for worker in self._workers]):
+        connections = [worker.connection for worker in self._workers]
+        if not connections:
+            time.sleep(_LOOK_EVERY_S)
+        for connection in wait(connections, timeout=_LOOK_EVERY_S):
             worker = next(w for w in self._workers if w.connection is connection)
             try:
                 message = worker.connection.recv()
@@ -316,13 +370,13 @@ class LocalExecutor:
                     worker.stages = message.stages
                 case HasRoom():
                     worker.has_room = True
-                case Progress():
+                case Progress() if message.key in worker.nodes:
                     self._emit(worker.nodes[message.key], fraction=message.fraction)
                 case Finished():
-                    self._n_executed += 1
+                    self._executed.add(message.key)
                     self._finish(worker.nodes.pop(message.key), message.outcome)
 
-    def _bury(self, worker: Worker[_Node]) -> None:
+    def _bury(self, worker: Worker[Node]) -> None:
         """A worker died: its jobs wait again, or are given up after too many deaths."""
         worker.process.join()
         worker.connection.close()
@@ -337,15 +391,14 @@ class LocalExecutor:
                     "they have any job; run `halideflow doctor`"
                 )
 
-    def _after_death(self, node: _Node, exit_code: int | None) -> None:
+    def _after_death(self, node: Node, exit_code: int | None) -> None:
         key = node.row.key
         self._alone.add(key)
         ends_itself = (self._folder(key) / OWN_ATTEMPTS).exists()  # if it is asked once more
         if self._attempts[key] < MAX_ATTEMPTS + ends_itself:
             self._table.wait_again([key])
-            node.state = "waiting"
+            self._graph.move([node], "waiting")
             self._make_ready(node)
-            self._emit(node)
             return
         self._finish(
             node,
@@ -359,30 +412,13 @@ class LocalExecutor:
             ),
         )
 
-    def _finish(self, node: _Node, outcome: Outcome) -> None:
-        key = node.row.key
-        self._table.finish(key, outcome, time.time())
-        node.row = replace(self._table.row(key), spawn_kind=node.row.spawn_kind)
-        goes_on = any(record.uuid == key[0] for record in outcome.spawned)
+    def _finish(self, node: Node, outcome: Outcome) -> None:
+        self._on_outcome(node.row.key, outcome)
+        self._graph.finish(node, outcome)
+        goes_on = any(record.uuid == node.row.uuid for record in outcome.spawned)
         if outcome.state != "failed" and not goes_on:
-            clear(self._folder(key))
-        self._add(self._settle(node), node)
-
-    def _skip_rest(self) -> None:
-        """After a job stopped the whole flow, nothing that waits will run."""
-        for node in self._nodes.values():
-            if node.state == "waiting":
-                outcome = Outcome("skipped", message="a job before it stopped the flow")
-                self._table.finish(node.row.key, outcome, time.time())
+            clear(self._folder(node.row.key))
 
     def _folder(self, key: Key) -> Path:
         """Of a job and of all that goes on as that job."""
         return self._work_root / key[0]
-
-
-def _ancestors(node: _Node | None) -> set[_Node]:
-    found = set()
-    while node is not None:
-        found.add(node)
-        node = node.spawner
-    return found

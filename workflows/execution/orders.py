@@ -8,7 +8,6 @@ nobody does. All of it stays in the table as the campaign's history.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +15,12 @@ from workflows.execution.jobs import CANCELLED, JobState, JobTable, Key, Outcome
 from workflows.execution.selection import Selection
 
 OrderKind = Literal["pause", "resume", "cancel", "retry"]
+CANCELLATION = Outcome(
+    "failed",
+    lost=True,
+    code=CANCELLED,
+    message="cancelled; `halideflow retry CAMPAIGN --reason CANCELLED` takes it back",
+)
 _OPEN: tuple[JobState, ...] = ("waiting", "queued", "running")
 
 
@@ -94,7 +99,8 @@ class Orders:
         """Carry out an order in the table; which jobs it changed."""
         if order.kind == "cancel":
             keys = self._table.matching(order.selection, _OPEN)
-            cancel(self._table, keys)
+            for key in keys:
+                self._table.finish(key, CANCELLATION, time.time())
         else:
             keys = self._table.matching(order.selection, ("failed",))
             self._table.reset_failed(order.selection)
@@ -117,15 +123,3 @@ class Orders:
             )
         )
         return int(number)
-
-
-def cancel(table: JobTable, keys: Iterable[Key]) -> None:
-    """End jobs as cancelled; what waits for them goes on without."""
-    outcome = Outcome(
-        "failed",
-        lost=True,
-        code=CANCELLED,
-        message="cancelled; `halideflow retry CAMPAIGN --reason CANCELLED` takes it back",
-    )
-    for key in keys:
-        table.finish(key, outcome, time.time())

@@ -68,6 +68,35 @@ def start_worker(
     return Worker(process, ours)
 
 
+def worker_for(
+    node: N,
+    workers: list[Worker[N]],
+    n_ready: int,
+    may_join: Callable[[N, Worker[N]], bool],
+) -> Worker[N] | None:
+    """One that is idle, or the least busy of those that have room for the job beside others.
+
+    Args:
+        node: the job.
+        workers: all of them.
+        n_ready: jobs that are ready, this one among them.
+        may_join: whether a job may run beside those of a worker.
+    """
+    for worker in workers:
+        if worker.is_idle:
+            return worker
+    with_room = [worker for worker in workers if worker.has_room and may_join(node, worker)]
+    least = min(with_room, key=lambda worker: len(worker.nodes), default=None)
+    if least is None:
+        return None
+    n_theirs = sum(  # what others, just starting or loading, will run to be as busy
+        max(0, len(least.nodes) - len(worker.nodes))
+        for worker in workers
+        if worker.stages is None or all(may_join(other, worker) for other in worker.nodes.values())
+    )
+    return least if n_ready > n_theirs else None
+
+
 def end_workers(workers: list[Worker[N]], kill: bool) -> None:
     """End all of them, at once or after what they run, and empty the list."""
     for worker in workers:
