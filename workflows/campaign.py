@@ -35,6 +35,7 @@ from workflows.stages.boundary import LOST
 from workflows.stages.gates import GatesMaker
 from workflows.stages.lowest import LowestOrderingMaker
 from workflows.stages.relax import RelaxMaker
+from workflows.stages.sizes import size_labels
 from workflows.stages.stability import StabilityMaker
 from workflows.stages.transport import TransportMaker
 
@@ -170,6 +171,7 @@ def _after_relaxation(
 ) -> tuple[Job, Job]:
     """Stability, and what comes last: transport, or the gates alone where it is not asked for."""
     ion, labels = candidate.mobile_ion, _labels(candidate, config)
+    sizes = size_labels(candidate.structure, config.dynamics, config.amorphous)
     elements = [element.symbol for element in candidate.structure.composition]
     stable = StabilityMaker(config.stability).make(
         relaxation.output, polymorph, elements, ion, labels
@@ -180,7 +182,7 @@ def _after_relaxation(
         )
     else:
         last = TransportMaker(config.engine, config.dynamics, config.gates).make(
-            relaxation.output, stable.output, lowest_in_host, ion, labels
+            relaxation.output, stable.output, lowest_in_host, ion, labels | sizes
         )
     return stable, last
 
@@ -192,11 +194,9 @@ def _glasses(
     if config.amorphous is None or config.dynamics is None:
         return []
     maker = AmorphousMaker(config.engine, config.amorphous, config.dynamics, config.gates)
-    return [
-        maker.make(
-            relaxation.output, transported.output, candidate.mobile_ion, _labels(candidate, config)
-        )
-    ]
+    labels = _labels(candidate, config)
+    labels |= size_labels(candidate.structure, config.dynamics, config.amorphous)
+    return [maker.make(relaxation.output, transported.output, candidate.mobile_ion, labels)]
 
 
 def _labels(candidate: Candidate, config: CampaignConfig) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sqlite3
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import PurePath
@@ -26,31 +26,21 @@ from screening.ranking import rank, summarise
 from screening.stability.documents import StabilityDocument
 from screening.transport.documents import TransportDocument
 from workflows.config import NOT_SCIENCE, StabilitySettings
-from workflows.execution.jobs import JobState, JobTable
+from workflows.execution.jobs import JobTable
+from workflows.execution.notes import TROUBLES, Note, Notes
+from workflows.job_list import JobFilter, JobList
 from workflows.ordering_ensemble import OrderingEnsemble, ensemble_of
 from workflows.views import CandidateView, JobView
+from workflows.waiting import Surroundings
 
 if TYPE_CHECKING:
     from jobflow import JobStore
 
     from workflows.config import CampaignConfig
+    from workflows.cost.spending import Spending
     from workflows.results import ResultsFolder
 
 D = TypeVar("D", bound=StageDocument)
-
-STAGES = (
-    "enumerate",
-    "relax",
-    "lowest",
-    "polymorph",
-    "stability",
-    "gates",
-    "dynamics",
-    "transport",
-    "quench",
-    "amorphous",
-    "rank",
-)
 
 
 class CampaignResults:
@@ -66,7 +56,7 @@ class CampaignResults:
         if not folder.database.exists():
             raise NotFinished(nothing)
         self.config = config
-        self._folder = folder
+        self.folder = folder
         self.table = JobTable(folder.database, read_only=True)
         try:
             ((run,),) = self.table.select("select max(run) from jobs")
@@ -80,6 +70,10 @@ class CampaignResults:
             raise NotFinished(nothing)
         self.run = int(run)
 
+    def close(self) -> None:
+        """Close the job table."""
+        self.table.close()
+
     @property
     def name(self) -> str:
         """Name of the campaign."""
@@ -87,40 +81,62 @@ class CampaignResults:
 
     @cached_property
     def _store(self) -> JobStore:
-        return self._folder.job_store(self.config.store, read_only=True)
+        return self.folder.job_store(self.config.store, read_only=True)
 
     def status(self) -> dict[str, dict[str, int]]:
         """Number of jobs per stage and state; a job that was replaced counts by its last part."""
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for stage, state, number in self.table.select(
-            "select stage, state, count(*) from jobs as job where run = ? and stage is not null "
-            "and not exists (select 1 from jobs as later where later.uuid = job.uuid "
-            "and later.idx > job.idx and later.run = job.run) group by stage, state",
-            (self.run,),
-        ):
-            counts[stage][self._now(state)] += number
-        return {stage: dict(counts[stage]) for stage in STAGES if stage in counts}
-
-    def jobs(self, where: str = "1", parameters: tuple[object, ...] = ()) -> list[JobView]:
-        """Jobs of the last run, in the order of stages."""
-        views = [
-            JobView(uuid, index, stage, candidate, self._now(state), *values)
-            for uuid, index, stage, candidate, state, *values in self.table.select(
-                "select uuid, idx, stage, candidate, state, attempts, started_at, ended_at, code, "
-                f"message, log_tail from jobs where run = ? and stage is not null and {where}",
-                (self.run, *parameters),
-            )
-        ]
-        return sorted(views, key=lambda job: (STAGES.index(job.stage), job.candidate or ""))
+        return self.jobs.counts()
 
     def failures(self) -> list[JobView]:
         """Failed jobs: of each candidate those of the earliest stage, where the cause lies."""
-        earliest: dict[str | None, str] = {}
-        failures = []
-        for job in self.jobs("state = 'failed'"):
-            if earliest.setdefault(job.candidate, job.stage) == job.stage:
-                failures.append(job)
-        return failures
+        return self.jobs.failures()
+
+    @cached_property
+    def notes(self) -> dict[str, Note]:
+        """What whoever runs the campaign noted for people, by name."""
+        return Notes(self.table).all()
+
+    @cached_property
+    def spent(self) -> Spending:
+        """Core-hours used and promised, beside the budget."""
+        from workflows.cost.spending import spending
+
+        return spending(self.table, self.config.execution.budget_core_hours)
+
+    @cached_property
+    def running_since(self) -> float | None:
+        """When the run that is in progress began; None where there is none."""
+        if not self.surroundings.is_being_run:
+            return None
+        ((started_at,),) = self.table.select("select max(started_at) from runs")
+        return float(started_at)
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Who runs the campaign, and what keeps jobs from being started."""
+        is_being_run = self.folder.is_being_run()
+        noted = [self.notes[name].text for name in TROUBLES if name in self.notes]
+        return Surroundings(
+            is_being_run,
+            self.config.execution.cluster,
+            self._over_budget(),
+            "; ".join(noted) or None if is_being_run else None,
+        )
+
+    def _over_budget(self) -> str | None:
+        """What there is to say of a budget that is spent, or promised away."""
+        spent = self.spent
+        if spent.left_core_hours is None or spent.left_core_hours > 0:
+            return None
+        return (
+            f"the budget of {spent.budget_core_hours:g} core-hours is used up; raise "
+            "execution.budget_core_hours"
+        )
+
+    @cached_property
+    def jobs(self) -> JobList:
+        """The jobs of the last run, with why they wait."""
+        return JobList(self.table, self.run, self.surroundings)
 
     def ranking(self) -> tuple[RankedCandidate, ...]:
         """All candidates of the last run: as its ranking job left them, or by what is known now."""
@@ -139,13 +155,9 @@ class CampaignResults:
         entries = self.entries()
         unfinished: dict[str, StageDocument | None] = {}
         running: set[str] = set()
-        for uuid, candidate, state, *failure in self.table.select(
-            "select uuid, candidate, state, code, message, log_tail from jobs where run = ? and "
-            "state in ('waiting', 'running', 'failed')",
-            (self.run,),
-        ):
+        for uuid, candidate, state, *failure in self.jobs.not_done():
             unfinished[uuid] = _failed(*failure) if state == "failed" else None
-            if self._now(state) == "running":
+            if state == "running":
                 running.add(candidate)
         outputs = self.outputs(
             entry[stage]["uuid"] for entry in entries for stage in ("stability", "transport")
@@ -224,13 +236,7 @@ class CampaignResults:
 
     def _jobs_of(self, entry: dict[str, Any]) -> list[JobView]:
         """By uuid, not by label: candidates of one structure share their jobs."""
-        uuids = list(_uuids(entry).values())
-        marks = ", ".join("?" * len(uuids))
-        return self.jobs(
-            f"(uuid in ({marks}) or uuid in (select uuid from spawned where spawner_uuid in "
-            f"({marks})))",
-            (*uuids, *uuids),
-        )
+        return self.jobs.page(JobFilter(of=tuple(_uuids(entry).values())), by_stage=True)
 
     def relaxed(self) -> dict[str, RelaxDocument]:
         """Candidate id -> answer of its relaxation, where there is one."""
@@ -287,14 +293,6 @@ class CampaignResults:
     def _last_document(self) -> type[StageDocument]:
         """What a candidate's last stage answers with: without dynamics, the gates do."""
         return StageDocument if self.last_config["dynamics"] is None else TransportDocument
-
-    @cached_property
-    def _is_being_run(self) -> bool:
-        return self._folder.is_being_run()
-
-    def _now(self, state: JobState) -> JobState:
-        """What a process left running when it was killed is waiting."""
-        return "waiting" if state == "running" and not self._is_being_run else state
 
     def entries(self) -> list[dict[str, Any]]:
         """Each candidate with the references to the answers of its stages."""

@@ -4,6 +4,7 @@ campaign.yaml     the config of the last run, as it was read
 results.sqlite    documents, job states, runs
 arrays/           trajectories, one .npz each
 work/             working folders of unfinished and failed jobs
+cluster/          of jobs on a cluster: jobflow-remote's project and what it puts there, logs
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from workflows.config import StoreSettings
 
 _MONGO_TIMEOUT_MS = 5000
-PASSWORD_VARIABLE = "HALIDEFLOW_MONGO_PASSWORD"  # noqa: S105  a name, not a password
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class ResultsFolder:
     def work(self) -> Path:
         """Working folders of jobs."""
         return self.path / "work"
+
+    @property
+    def cluster(self) -> Path:
+        """What jobs on a cluster need here: jobflow-remote's project, logs."""
+        return self.path / "cluster"
 
     def job_store(self, settings: StoreSettings, read_only: bool = False) -> JobStore:
         """The store of documents, with the array store `data` behind it; connected."""
@@ -113,18 +118,11 @@ def _lock(file: IO[str]) -> bool:
 
 
 def _mongo_store(settings: StoreSettings) -> MongoStore:
-    from maggma.stores import MongoStore
     from pymongo.errors import PyMongoError
 
-    store = MongoStore(
-        settings.database,
-        collection_name="documents",
-        host=settings.host,
-        port=settings.port,
-        username=settings.username or "",
-        password=os.environ.get(PASSWORD_VARIABLE, ""),
-        mongoclient_kwargs={"serverSelectionTimeoutMS": _MONGO_TIMEOUT_MS},
-    )
+    from workflows.cluster.stores import PASSWORD_VARIABLE, documents_in
+
+    store = documents_in(settings, _MONGO_TIMEOUT_MS)
     store.connect()
     try:
         store.count()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from screening.errors import InvalidInput
+from screening.errors import InvalidInput, NotFinished
 from screening.stability.references import ReferencePhases
 from workflows.campaign import build_campaign
 from workflows.config import StoreSettings
+from workflows.cost.cores import cores_here, jobs_take
 from workflows.engines import batching
+from workflows.execution.batching import Batching
 from workflows.execution.jobs import JobTable
 from workflows.execution.local import JobEvent, LocalExecutor, Summary
 from workflows.results import ResultsFolder
@@ -26,10 +29,14 @@ if TYPE_CHECKING:
     from jobflow import Flow, JobStore
     from pymatgen.core.structure import Structure
 
-    from workflows.config import CampaignConfig
+    from workflows.config import CampaignConfig, EngineSettings
+    from workflows.execution.queueing import Queue
+
+    OpenQueue = Callable[[JobTable, JobStore], contextlib.AbstractContextManager[Queue]]
 
 # What every worker needs; importing it takes longer than a small relaxation.
 _PRELOAD = ("workflows.campaign", "screening.potential.evaluation", "atomate2.forcefields.jobs")
+_PRELOAD_LIGHT = ("workflows.campaign",)
 _PRELOAD_VASP = ("workflows.campaign", "workflows.vasp.relaxation", "workflows.vasp.dynamics")
 _NAMED_VERSIONS = ("halideflow", "chgnet", "torch", "ase", "atomate2", "jobflow", "pymatgen")
 
@@ -42,6 +49,7 @@ def run_campaign(
     n_workers: int,
     retry_failed: bool = False,
     on_event: Callable[[JobEvent], None] = lambda event: None,
+    open_queue: OpenQueue | None = None,
 ) -> Summary:
     """Run what is left of a campaign.
 
@@ -53,9 +61,11 @@ def run_campaign(
         n_workers: worker processes.
         retry_failed: try what failed before once more.
         on_event: told of every change of a job.
+        open_queue: of a cluster, where jobs of its stages are run instead of here.
 
     Raises:
-        NotFinished: another process is running this campaign.
+        NotFinished: another process is running this campaign, or jobs of it are in a queue and
+            none is given.
         InvalidInput: its earlier results are in another store.
     """
     with folder.locked():
@@ -63,27 +73,58 @@ def run_campaign(
         flow = build_campaign(config, structures)
         table = JobTable(folder.database)
         _check_store(table, store, config, flow)
+        if open_queue is None:
+            _require_nothing_in_a_queue(table)
         versions = {name: version(name) for name in _NAMED_VERSIONS}
         versions["references"] = ReferencePhases.load(config.stability.references).sha256
         run = table.begin_run(config.name, config.model_dump_json(), versions, time.time())
-        with (
-            processes_execute(config.execution),
-            LocalExecutor(
-                table,
-                store,
-                folder.work,
-                n_workers,
-                _PRELOAD_VASP if config.engine.runs_vasp else _PRELOAD,
-                on_event,
-                partial(batching, config.engine),
-            ) as executor,
-        ):
-            if config_file.resolve() != folder.config_copy.resolve():
-                shutil.copyfile(config_file, folder.config_copy)
+        if config_file.resolve() != folder.config_copy.resolve():
+            shutil.copyfile(config_file, folder.config_copy)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(processes_execute(config.execution))
+            stack.enter_context(jobs_take(_cores_of_a_job(config, n_workers)))
+            queue = stack.enter_context(open_queue(table, store)) if open_queue else None
+            executor = stack.enter_context(
+                LocalExecutor(
+                    table,
+                    store,
+                    folder.work,
+                    n_workers,
+                    preload(config.engine) if queue is None else _PRELOAD_LIGHT,
+                    on_event,
+                    partial(batching, config.engine) if queue is None else Batching,
+                    queue=queue,
+                )
+            )
             summary = executor.run(flow, run, retry_failed)
         if not summary.interrupted:
             table.end_run(run, time.time())
         return summary
+
+
+def preload(engine: EngineSettings) -> tuple[str, ...]:
+    """Modules that worker processes of an engine import before their first job."""
+    return _PRELOAD_VASP if engine.runs_vasp else _PRELOAD
+
+
+def _require_nothing_in_a_queue(table: JobTable) -> None:
+    """Jobs in the queue of a cluster must not be run here as well.
+
+    Raises:
+        NotFinished: there are some.
+    """
+    ((number,),) = table.select("select count(*) from queue_jobs where state != 'ended'")
+    if number:
+        raise NotFinished(
+            f"{table.path}: {number} jobs of this campaign are in the queue of a cluster; "
+            "`halideflow submit CAMPAIGN` goes on with them, `halideflow cancel CAMPAIGN` and then "
+            "submit takes them out"
+        )
+
+
+def _cores_of_a_job(config: CampaignConfig, n_workers: int) -> int:
+    """VASP takes all cores, its jobs side by side their share; all others compute in one thread."""
+    return max(cores_here() // n_workers, 1) if config.engine.name == "vasp" else 1
 
 
 def _check_store(table: JobTable, store: JobStore, config: CampaignConfig, flow: Flow) -> None:

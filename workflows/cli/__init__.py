@@ -11,16 +11,21 @@ from typing import Annotated
 import typer
 
 from workflows.cli import (
+    cluster,
     common,
     config,
     doctor,
+    explain,
     interfaces,
+    jobs,
     md,
+    orders,
     plan,
     prototypes,
     references,
     results,
     run,
+    status,
     window,
 )
 from workflows.cli import enumerate as enumeration
@@ -60,11 +65,18 @@ for _command in (
     plan.plan,
     window.window,
     run.run,
-    results.status,
+    status.status,
+    jobs.jobs,
+    jobs.logs,
+    results.failures,
+    explain.explain,
+    orders.retry,
+    orders.pause,
+    orders.resume,
+    orders.cancel,
     results.rank,
     results.show,
     interfaces.interfaces,
-    results.failures,
     results.export,
     config.validate,
     config.schema,
@@ -72,6 +84,7 @@ for _command in (
     doctor.doctor,
 ):
     app.command()(_command)
+app.add_typer(cluster.app)
 app.add_typer(references.app)
 app.add_typer(md.app)
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import platform
 import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from screening.errors import ScreeningError
+from workflows.check import Check, State, guarded
 from workflows.cli.common import ExitCode, Json, OptionalCampaignFile, print_json
 
 if TYPE_CHECKING:
     from workflows.config import CampaignConfig, EngineSettings
+    from workflows.vasp.inputs import Potcars
 
 _GIB = 2**30
 _MIN_FREE_GIB, _COMFORTABLE_FREE_GIB = 1, 10
@@ -30,20 +31,20 @@ _MIN_MEMORY_GIB, _COMFORTABLE_MEMORY_GIB = 1, 4
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-@dataclass(frozen=True)
-class Check:
-    """What was looked at, what was found and, unless it is ok, what to do."""
+def doctor(
+    campaign: OptionalCampaignFile = None,
+    no_test_job: Annotated[
+        bool,
+        typer.Option("--no-test-job", help="Send no job through the queue of the cluster."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check this machine and, if given, CAMPAIGN and its cluster; exit code 1 when a check fails.
 
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    advice: str = ""
-
-
-def doctor(campaign: OptionalCampaignFile = None, as_json: Json = False) -> None:
-    """Check this machine and, if given, CAMPAIGN; exit code 1 when a check fails."""
+    Of a cluster it looks at all that jobs need, and sends one through the queue.
+    """
     checks = []
-    for check in _examine(campaign):
+    for check in _examine(campaign, test_job=not no_test_job):
         checks.append(check)
         if not as_json:
             _print(check)
@@ -66,7 +67,7 @@ def _print(check: Check) -> None:
     Console(soft_wrap=True).print(line, highlight=False)
 
 
-def _examine(campaign: Path | None) -> Iterator[Check]:
+def _examine(campaign: Path | None, *, test_job: bool) -> Iterator[Check]:
     yield _python()
     config = None
     folder = Path.cwd()
@@ -84,30 +85,31 @@ def _examine(campaign: Path | None) -> Iterator[Check]:
     existing = next(place for place in (folder, *folder.parents) if place.is_dir())
     reinstall = "install again: pip install -c constraints.txt -e ."
     if engine.name != "vasp":
-        yield _guarded("weights", lambda: _weights(engine), reinstall)
-        yield _guarded("torch", _torch, reinstall)
-    if config is not None and engine.runs_vasp:
+        yield guarded("weights", lambda: _weights(engine), reinstall)
+        yield guarded("torch", _torch, reinstall)
+    cluster = config.execution.cluster if config else None
+    if config is not None and engine.runs_vasp and (engine.name == "rehearsal" or not cluster):
         yield from _vasp(config, campaign, reinstall)
     fetch = f"correct stability.references, or `halideflow references fetch {campaign}`"
-    yield _guarded(
+    yield guarded(
         "references",
         lambda: _references(references, engine),
         fetch if engine.name == "vasp" else "correct stability.references",
     )
-    yield _guarded("results folder", lambda: _results(folder, existing), "choose results_dir")
+    yield guarded("results folder", lambda: _results(folder, existing), "choose results_dir")
     if config is None or config.store.backend == "sqlite":
         local = "choose results_dir on a local disk, or the mongodb store"
-        yield _guarded("sqlite", lambda: _sqlite(existing, local), local)
-    yield _guarded("memory", _memory, "look at the machine's memory by hand")
+        yield guarded("sqlite", lambda: _sqlite(existing, local), local)
+    yield guarded("memory", _memory, "look at the machine's memory by hand")
+    if config is not None and cluster:
+        from workflows.cluster.checks import cluster_checks
 
+        assert campaign is not None
 
-def _guarded(name: str, look: Callable[[], Check], advice: str) -> Check:
-    """The boundary of one check: whatever goes wrong inside is what was found."""
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # chgnet announces itself there
-            return look()
-    except Exception as error:
-        return Check(name, "fail", f"{type(error).__name__}: {error}", advice)
+        def labels() -> list[str]:
+            return list(_needed_potcars(config, campaign).labels.values())
+
+        yield from cluster_checks(config, labels, test_job=test_job)
 
 
 def _load(campaign: Path) -> tuple[CampaignConfig, Path]:
@@ -141,10 +143,8 @@ def _weights(settings: EngineSettings) -> Check:
 def _vasp(config: CampaignConfig, campaign: Path | None, reinstall: str) -> Iterator[Check]:
     """The program and its pseudopotentials, before anything is submitted."""
     assert campaign is not None
-    yield _guarded("vasp", lambda: _vasp_program(config), reinstall)
-    yield _guarded(
-        "potcars", lambda: _potcars(config, campaign), "look at PMG_VASP_PSP_DIR by hand"
-    )
+    yield guarded("vasp", lambda: _vasp_program(config), reinstall)
+    yield guarded("potcars", lambda: _potcars(config, campaign), "look at PMG_VASP_PSP_DIR by hand")
 
 
 def _vasp_program(config: CampaignConfig) -> Check:
@@ -191,18 +191,23 @@ def _stand_in(command: str) -> Check:
     return Check("vasp", "ok", found)
 
 
-def _potcars(config: CampaignConfig, campaign: Path) -> Check:
-    """Which labels the campaign needs, and which are missing."""
+def _needed_potcars(config: CampaignConfig, campaign: Path) -> Potcars:
     from screening.survey import survey_candidates
     from workflows.config_file import read_structures
     from workflows.engines import unknown_elements
     from workflows.vasp.inputs import Potcars, symbols_of
-    from workflows.vasp.potcars import LIBRARY_VARIABLE, library
 
     survey = survey_candidates(config.candidates, read_structures(config, campaign))
     symbols = symbols_of(survey)
     unknown = set(unknown_elements(config.engine, symbols))
-    potcars = Potcars.of(config, [symbol for symbol in symbols if symbol not in unknown])
+    return Potcars.of(config, [symbol for symbol in symbols if symbol not in unknown])
+
+
+def _potcars(config: CampaignConfig, campaign: Path) -> Check:
+    """Which labels the campaign needs, and which are missing."""
+    from workflows.vasp.potcars import LIBRARY_VARIABLE, library
+
+    potcars = _needed_potcars(config, campaign)
     needed = f"needed: {', '.join(potcars.labels.values())}"
     if config.engine.name == "rehearsal":
         return Check("potcars", "ok", f"{needed}; stand-ins are made for the rehearsal")
@@ -246,7 +251,7 @@ def _results(folder: Path, existing: Path) -> Check:
     free_GiB = shutil.disk_usage(existing).free / _GIB
     found = f"{folder}: writable, {free_GiB:.1f} GiB free"
     if free_GiB < _COMFORTABLE_FREE_GIB:
-        state: Literal["warn", "fail"] = "fail" if free_GiB < _MIN_FREE_GIB else "warn"
+        state: State = "fail" if free_GiB < _MIN_FREE_GIB else "warn"
         return Check("results folder", state, found, "free disk space or choose results_dir")
     return Check("results folder", "ok", found)
 
@@ -272,6 +277,6 @@ def _memory() -> Check:
     free_GiB = os.sysconf("SC_AVPHYS_PAGES") * page / _GIB
     found = f"{total_GiB:.1f} GiB, {free_GiB:.1f} GiB of it unused"
     if total_GiB < _COMFORTABLE_MEMORY_GIB:
-        state: Literal["warn", "fail"] = "fail" if total_GiB < _MIN_MEMORY_GIB else "warn"
+        state: State = "fail" if total_GiB < _MIN_MEMORY_GIB else "warn"
         return Check("memory", state, found, "run fewer workers; each takes about 1 GiB")
     return Check("memory", "ok", found)

@@ -1,10 +1,11 @@
-"""Commands that read results: `status`, `rank`, `show`, `failures`, `export`."""
+"""Commands that read results: `rank`, `show`, `failures`, `export`."""
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +13,14 @@ from screening.errors import InvalidInput
 from workflows.cli.common import CampaignOrResults, ExitCode, Json, print_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from workflows.advice import Advice, FailureGroup
     from workflows.read_model import CampaignResults
     from workflows.views import JobView
+
+LEFT_OUT = "LEFT_OUT"
+"""Code of the user's files that became no candidate, among those of failed jobs."""
 
 
 class ExportFormat(StrEnum):
@@ -25,33 +32,6 @@ class ExportFormat(StrEnum):
     PROFILE = "profile"
     TRANSPORT = "transport"
     GLASS = "glass"
-
-
-def status(campaign: CampaignOrResults, as_json: Json = False) -> None:
-    """Jobs per stage and state. Exit code 3 while work is pending, 4 if something failed."""
-    from rich.console import Console
-    from rich.table import Table
-
-    results = open_results(campaign)
-    stages = results.status()
-    totals = {
-        state: sum(counts.get(state, 0) for counts in stages.values())
-        for state in ("waiting", "running", "done", "rejected", "failed", "skipped")
-    }
-    if as_json:
-        print_json({"campaign": results.name, "stages": stages, "totals": totals})
-    else:
-        table = Table(title=results.name, header_style="bold", pad_edge=False)
-        table.add_column("stage")
-        for state in totals:
-            table.add_column(state, justify="right")
-        for stage, counts in stages.items():
-            table.add_row(stage, *(str(counts.get(state, "")) for state in totals))
-        Console().print(table)
-    if totals["waiting"] or totals["running"] or results.config_has_changed:
-        raise typer.Exit(ExitCode.PENDING)
-    if totals["failed"]:
-        raise typer.Exit(ExitCode.FAILURES)
 
 
 def rank(
@@ -155,43 +135,106 @@ def show(
 
 
 def failures(campaign: CampaignOrResults, as_json: Json = False) -> None:
-    """What failed, where, and why, with the end of the log. Exit code 4 if anything did."""
-    from dataclasses import asdict
+    """What failed, by its cause: what that means, what to do, and the end of each log.
 
+    Exit code 4 if anything did.
+    """
     from rich.console import Console
-    from rich.markup import escape
+
+    from workflows.advice import by_code
 
     results = open_results(campaign)
     failed, left_out = results.failures(), results.left_out_files()
+    on_cluster = results.config.execution.cluster is not None
     if as_json:
-        print_json(
-            [asdict(job) for job in failed]
-            + [
-                {"candidate": name, "stage": "enumerate", "code": "LEFT_OUT", "message": reason}
-                for name, reason in left_out.items()
-            ]
-        )
-    elif not (failed or left_out):
-        typer.echo("no failures")
-    else:
-        console = Console(soft_wrap=True)
-        for reason in left_out.values():
-            console.print(f"[bold]left out[/bold]  {escape(reason)}", highlight=False)
-        for job in failed:
-            console.print(
-                f"[bold]{job.candidate or job.stage}[/bold]  {job.stage}  [red]{job.code}[/red]",
-                highlight=False,
-            )
-            console.print(f"  {job.message}", highlight=False, markup=False)
-            for line in _last_lines(job):
-                console.print(f"  │ {line}", style="dim", highlight=False, markup=False)
+        print_json(_failures_document(failed, left_out, on_cluster))
+    elif failed or left_out:
+        console = Console(soft_wrap=True, highlight=False)
+        _print_left_out(console, left_out)
+        for group in by_code(failed, on_cluster):
+            _print_group(console, group, campaign)
         console.print(
-            f"{len(failed) + len(left_out)} failed; once the cause is mended, "
-            f"`halideflow run {campaign} --retry-failed` tries them again",
-            highlight=False,
+            f"{len(failed) + len(left_out)} failed and never succeeded; once the cause is mended, "
+            f"{_again(campaign, on_cluster)} tries them again"
         )
+    else:
+        typer.echo("no failures")
+    if not as_json and (later := results.jobs.tried_again()):
+        stages = Counter(job.stage for job in later)
+        counted = ", ".join(f"{stage} {number}" for stage, number in stages.items())
+        typer.echo(f"{len(later)} needed more than one attempt, and then succeeded: {counted}")
     if failed or left_out:
         raise typer.Exit(ExitCode.FAILURES)
+
+
+def _again(campaign: Path, on_cluster: bool) -> str:
+    again = "halideflow retry CAMPAIGN" if on_cluster else "halideflow run CAMPAIGN --retry-failed"
+    return f"`{with_campaign(again, campaign)}`"
+
+
+def _failures_document(
+    failed: list[JobView], left_out: dict[str, str], on_cluster: bool
+) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from workflows.advice import advice_for
+
+    jobs = [
+        {**asdict(job), **asdict(advice_for(job.code, job.stage, on_cluster))} for job in failed
+    ]
+    advice = asdict(advice_for(LEFT_OUT))
+    files = [
+        {"candidate": name, "stage": "enumerate", "code": LEFT_OUT, "message": reason, **advice}
+        for name, reason in left_out.items()
+    ]
+    return jobs + files
+
+
+def _print_left_out(console: Console, left_out: dict[str, str]) -> None:
+    from rich.markup import escape
+
+    for reason in left_out.values():
+        console.print(f"[bold]left out[/bold]  {escape(reason)}")
+    if left_out:
+        console.print()
+
+
+def _print_group(console: Console, group: FailureGroup, campaign: Path) -> None:
+    """A code, what to do about it, and its jobs with the end of their logs."""
+    n_jobs = len(group.jobs)
+    console.print(f"[bold red]{group.code}[/bold red]  {n_jobs} {'job' if n_jobs == 1 else 'jobs'}")
+    for line in advice_lines(group.advice, campaign):
+        console.print(line, markup=False)
+    for job in group.jobs:
+        temperature = "" if job.temperature_K is None else f" {job.temperature_K:g} K"
+        tries = f"  ({job.attempts} attempts)" if job.attempts > 1 else ""
+        console.print(f"[bold]{job.candidate or job.stage}[/bold]  {job.stage}{temperature}{tries}")
+        console.print(f"  {job.message}", markup=False)
+        for line in _last_lines(job):
+            console.print(f"  │ {line}", style="dim", markup=False)
+    console.print()
+
+
+def advice_lines(advice: Advice, campaign: Path) -> list[str]:
+    """What a failure means, what to do, and the command that does it."""
+    return [
+        f"  what it means: {advice.meaning}",
+        f"  what to do: {with_campaign(advice.action, campaign)}",
+        f"  then: {with_campaign(advice.command, campaign)}",
+    ]
+
+
+def with_campaign(text: str, campaign: Path) -> str:
+    """With the campaign's file in its commands, to be copied; a results folder does not tell it."""
+    import shlex
+
+    return text if campaign.is_dir() else text.replace("CAMPAIGN", shlex.quote(str(campaign)))
+
+
+def nobody_runs(results: CampaignResults, campaign: Path) -> str:
+    """Said where jobs wait and no process runs the campaign."""
+    command = with_campaign(results.surroundings.command, campaign)
+    return f"nobody runs this campaign now; `{command}` goes on"
 
 
 def export(
@@ -247,7 +290,7 @@ def _last_lines(job: JobView, number: int = 8) -> list[str]:
     return [line for line in lines if line.strip()][-number:]
 
 
-def open_results(campaign: Path) -> CampaignResults:
+def open_results(campaign: Path, quiet: bool = False) -> CampaignResults:
     """The results of a campaign, given its config file or its results folder."""
     from workflows.config_file import load_campaign, results_folder
     from workflows.read_model import CampaignResults
@@ -258,7 +301,7 @@ def open_results(campaign: Path) -> CampaignResults:
         return CampaignResults(load_campaign(folder.config_copy), folder)
     config = load_campaign(campaign)
     results = CampaignResults(config, ResultsFolder(results_folder(campaign, config)))
-    if results.config_has_changed:
+    if results.config_has_changed and not quiet:
         typer.echo(
             f"{campaign} has changed since its last run, whose results these are; "
             f"`halideflow run {campaign}` brings them up to date",

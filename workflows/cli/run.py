@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from screening.ranked import RankedCandidate
     from workflows.config import CampaignConfig
+    from workflows.execution.local import Summary
     from workflows.read_model import CampaignResults
+    from workflows.results import ResultsFolder
 
 
 def n_cores() -> int:
@@ -68,22 +70,37 @@ def run(
     console = Console(stderr=True)
     console.print(f"{config.name}: results go to {folder.path}", highlight=False, soft_wrap=True)
 
-    from workflows.read_model import CampaignResults
     from workflows.run import run_campaign
 
     if workers is None:
         workers = 1 if config.engine.name == "vasp" else n_cores()
-    _print_references(config, console)
+    print_references(config, console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C
     with StageProgress(console) as progress:
         summary = run_campaign(
             config, campaign, structures, folder, workers, retry_failed, progress
         )
     elapsed_s = time.monotonic() - started_s
+    report(config, campaign, folder, summary, elapsed_s, console, "run", as_json)
+
+
+def report(
+    config: CampaignConfig,
+    campaign: Path,
+    folder: ResultsFolder,
+    summary: Summary,
+    elapsed_s: float,
+    console: Console,
+    command: str,
+    as_json: bool,
+) -> None:
+    """Print what a run came to, and end with its exit code; `command` goes on with it."""
+    from workflows.read_model import CampaignResults
+
     if summary.interrupted:
         console.print(
             f"stopped after {elapsed_s:.0f} s; what is finished is stored, "
-            f"`halideflow run {campaign}` goes on",
+            f"`halideflow {command} {campaign}` goes on",
             soft_wrap=True,
         )
         raise typer.Exit(ExitCode.PENDING)
@@ -114,14 +131,14 @@ def run(
     if summary.n_failed or results.left_out_files():
         console.print(
             f"not all went well: halideflow failures {campaign} says why; once that is mended, "
-            f"halideflow run {campaign} --retry-failed tries again",
+            f"halideflow {command} {campaign} --retry-failed tries again",
             highlight=False,
             soft_wrap=True,
         )
         raise typer.Exit(ExitCode.FAILURES)
 
 
-def _print_references(config: CampaignConfig, console: Console) -> None:
+def print_references(config: CampaignConfig, console: Console) -> None:
     """Which snapshot it is, and how to hold on to it."""
     from screening.stability.references import ReferencePhases
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,7 @@ class LocalExecutor:
         self._workers: list[Worker[Node]] = []
         self._records: tuple[JobRecord, ...] = ()
         self._run = 0
+        self._last_start_s = math.inf
         self._forget()
 
     def __enter__(self) -> Self:
@@ -149,10 +151,22 @@ class LocalExecutor:
         return self.run_records(records_of(get_flow(flow, allow_external_references=True)), run)
 
     def run_records(
-        self, records: Sequence[JobRecord], run: int = 0, until_s: float | None = None
+        self,
+        records: Sequence[JobRecord],
+        run: int = 0,
+        until_s: float | None = None,
+        last_start_s: float | None = None,
     ) -> Summary:
-        """Run jobs to their end, until Ctrl-C, or until a time in seconds since the epoch."""
+        """Run jobs to their end, or until Ctrl-C.
+
+        Args:
+            records: the jobs.
+            run: number of the run in the job table.
+            until_s: when what runs is broken off, seconds since the epoch.
+            last_start_s: after when no job is started.
+        """
         self._run, self._records = run, tuple(records)
+        self._last_start_s = math.inf if last_start_s is None else last_start_s
         self._forget()
         interrupted = False
         try:
@@ -165,7 +179,7 @@ class LocalExecutor:
                     self._ready.clear()
                 if not self._has_work():
                     break
-                interrupted = until_s is not None and time.time() > until_s
+                interrupted = time.time() > (math.inf if until_s is None else until_s)
                 if not interrupted:
                     self._receive()
         except KeyboardInterrupt:
@@ -179,7 +193,12 @@ class LocalExecutor:
     def _has_work(self) -> bool:
         """Whether anything runs, could run, or is held from running."""
         elsewhere = self._queue is not None and (self._for_queue or self._in_queue)
-        return bool(self._ready or self._held or self._busy() or elsewhere)
+        could_start = (self._ready or self._held) and self._may_start
+        return bool(could_start or self._busy() or elsewhere)
+
+    @property
+    def _may_start(self) -> bool:
+        return time.time() < self._last_start_s
 
     def _break_off(self) -> None:
         """What runs here waits for the next run; what is in a queue stays there."""
@@ -309,7 +328,7 @@ class LocalExecutor:
     def _dispatch(self) -> None:
         """Give ready jobs to workers in their order; jobs that must not run are settled here."""
         self._start_workers()
-        while self._ready and not self._graph.is_stopped:
+        while self._ready and self._may_start and not self._graph.is_stopped:
             *_, node = self._ready[0]
             if node.state != "waiting":  # cancelled meanwhile
                 heapq.heappop(self._ready)

@@ -61,6 +61,7 @@ create table if not exists queue_jobs (
     run_dir text,
     started_at real,
     ended_at real,
+    core_hours real,             -- cores times time, once it has ended
     state text not null,         -- sent, running, ended
     message text                 -- what is to be known of it now
 );

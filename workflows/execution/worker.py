@@ -16,7 +16,9 @@ import orjson
 
 from screening.documents import Failure, StageDocument
 from screening.errors import ScreeningError
-from screening.potential.together import run_together
+from screening.potential.together import busy_s, run_together
+from workflows.cost.cores import cores_of_a_job
+from workflows.cost.steps import n_steps_of
 from workflows.execution.batching import Batching, Desk, Room, log_tail
 from workflows.execution.jobs import JobRecord, Key, Outcome, SpawnKind
 from workflows.execution.progress import listen
@@ -187,7 +189,13 @@ def records_of(flow: Flow, kind: SpawnKind | None = None) -> tuple[JobRecord, ..
 
 
 def _run(spec: bytes, store: JobStore) -> Outcome:
-    """Run a job in the working folder."""
+    """Run a job in the working folder, and take the time that it takes of this process."""
+    start_s = busy_s()
+    outcome = _attempt(spec, store)
+    return replace(outcome, core_hours=(busy_s() - start_s) / 3600 * cores_of_a_job())
+
+
+def _attempt(spec: bytes, store: JobStore) -> Outcome:
     from monty.json import MontyDecoder
 
     try:
@@ -221,6 +229,7 @@ def _outcome(response: Response[Any]) -> Outcome:
         code=failure.code if failure else None,
         message=failure.message if failure else None,
         log_tail=_log_tail(failure) if failure else None,
+        n_steps=n_steps_of(document),
     )
 
 

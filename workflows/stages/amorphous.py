@@ -28,6 +28,7 @@ from workflows.stages import dynamics as dynamics_stage
 from workflows.stages.boundary import LOST, answer
 from workflows.stages.continuing import continue_current_job
 from workflows.stages.dynamics import DynamicsMaker
+from workflows.stages.sizes import OF_DYNAMICS, OF_QUENCH, sized
 from workflows.stages.transport import fit_runs
 
 VERSION = 1
@@ -53,7 +54,7 @@ class MeltQuenchMaker(Maker):
         labels: dict[str, str],
     ) -> Job:
         """The job that makes a glass of what `relaxed` refers to."""
-        return identify(
+        made = identify(
             quench(
                 relaxed, melt_temperature_K, mobile_ion, self.engine, self.settings, self.dynamics
             ),
@@ -69,6 +70,7 @@ class MeltQuenchMaker(Maker):
             ],
             {**labels, "melt_temperature_K": f"{melt_temperature_K:g}"},
         )
+        return sized(made, labels, OF_QUENCH)
 
 
 @job(name="quench", output_schema=MeltQuenchDocument, data=[Trajectory])
@@ -160,8 +162,9 @@ class AmorphousMaker(Maker):
             quencher.make(relaxed, temperature_K, mobile_ion, labels)
             for temperature_K in self.settings.melt_temperatures_K
         ]
+        size = {OF_DYNAMICS: labels[OF_QUENCH]} if OF_QUENCH in labels else {}
         glasses = [
-            moved(glass.output, phase=glass_name(temperature_K))
+            moved(glass.output, phase=glass_name(temperature_K), **size)
             for glass, temperature_K in zip(
                 quenched, self.settings.melt_temperatures_K, strict=True
             )

@@ -20,6 +20,7 @@ from workflows.engines import engine_identity, load_engine
 from workflows.fingerprint import identify
 from workflows.stages.boundary import attempt
 from workflows.stages.continuing import continue_current_job
+from workflows.stages.sizes import OF_DYNAMICS, sized
 
 VERSION = 3
 
@@ -56,7 +57,7 @@ class DynamicsMaker(Maker):
     ) -> Job:
         """The job that moves what `relaxed` refers to."""
         adaptive = self.settings.relative_error is not None
-        return identify(
+        made = identify(
             dynamics(relaxed, temperature_K, mobile_ion, self.engine, self.settings, self.gates),
             self.name,
             VERSION,
@@ -70,6 +71,7 @@ class DynamicsMaker(Maker):
             ],
             {**labels, "temperature_K": f"{temperature_K:g}"},
         )
+        return sized(made, labels, OF_DYNAMICS)
 
 
 @job(

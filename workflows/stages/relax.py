@@ -26,7 +26,7 @@ class RelaxMaker(Maker):
 
     def make(self, structure: Structure, mobile_ion: str, labels: dict[str, str]) -> Job:
         """The job that relaxes `structure`."""
-        return identify(
+        made = identify(
             relax(structure, mobile_ion, self.engine, self.settings),
             self.name,
             VERSION,
@@ -38,6 +38,8 @@ class RelaxMaker(Maker):
             ],
             labels,
         )
+        made.metadata["n_atoms"] = len(structure)
+        return made
 
 
 @job(name="relax", output_schema=RelaxDocument)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from workflows.execution_settings import ExecutionSettings
 
 VARIABLE = "HALIDEFLOW_EXECUTION"
+ENDS_AT = "HALIDEFLOW_ENDS_AT"
+"""Variable that says when an allocation ends, in seconds since the epoch."""
 
 
 @contextlib.contextmanager

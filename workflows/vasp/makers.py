@@ -30,6 +30,7 @@ from pymatgen.io.vasp.inputs import Kpoints, Poscar
 from pymatgen.io.vasp.sets import BadInputSetWarning
 
 from screening.errors import WallTimeReached
+from workflows.vasp.execution import ENDS_AT
 from workflows.vasp.potcars import FUNCTIONAL, potcar_labels
 from workflows.vasp.progress import Deadline, StepCounter
 
@@ -43,7 +44,7 @@ _POLL_S = 0.2
 _CHECK_S = 60.0  # handlers that watch a run read all of its OUTCAR
 _STAND_IN = f"{sys.executable} -m workflows.rehearsal"
 _LAUNCH = f"{sys.executable} -m workflows.vasp.launch"
-_END_OF_ALLOCATION = "SLURM_JOB_END_TIME"  # seconds since the epoch
+_ENDS_OF_ALLOCATIONS = ("SLURM_JOB_END_TIME", ENDS_AT)  # seconds since the epoch
 # What MDSetGenerator sets for an r2SCAN or PBEsol run with all that can be written, and what the
 # literature runs instead: PBE, not spin-polarised, the cutoff of the potentials.
 _DYNAMICS_INCAR: dict[str, Any] = {
@@ -131,8 +132,8 @@ class Program:
         ends = []
         if self.execution.wall_time_h is not None:
             ends.append(self.started_at + 3600 * self.execution.wall_time_h)
-        if (end := os.environ.get(_END_OF_ALLOCATION, "")).isdigit():
-            ends.append(float(end))
+        said = [os.environ.get(name, "") for name in _ENDS_OF_ALLOCATIONS]
+        ends += [float(end) for end in said if end.isdigit()]
         return min(ends, default=None)
 
     def require_time(self) -> None:

@@ -156,3 +156,16 @@ def random_flow(seed: int) -> Flow:
     for number, member in enumerate(jobs):
         member.name = f"{seed}-{number}-{member.name}"
     return Flow(jobs, name=f"random-{seed}")
+
+
+@job
+def sleeping(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+@job
+def fail_unless(path):
+    if not Path(path).exists():
+        raise ArithmeticError("not yet")
+    return 1

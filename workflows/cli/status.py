@@ -1,0 +1,137 @@
+"""`halideflow status`: how far a campaign is, once or again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from screening.errors import InvalidInput
+from workflows.cli.common import CampaignOrResults, ExitCode, Json, print_json
+from workflows.cli.results import nobody_runs, open_results
+from workflows.views import SHOWN_STATES, UNFINISHED
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from workflows.read_model import CampaignResults
+
+_REFRESH_EVERY_S = 2.0
+_LEAST_CORE_HOURS = 0.005
+
+
+def status(
+    campaign: CampaignOrResults,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Show it anew every 2 s until the campaign is finished."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Jobs per stage and state. Exit code 3 while work is pending, 4 if something failed."""
+    from rich.console import Console
+
+    if watch and as_json:
+        raise InvalidInput("--watch and --json each stand alone; ask for one of them")
+    results = open_results(campaign)
+    if as_json:
+        print_json(_status_document(results))
+    elif watch:
+        results = _watch(results, campaign)
+    else:
+        Console().print(_status_of(results, campaign))
+    totals = _totals(results.status())
+    if any(totals[state] for state in UNFINISHED) or results.config_has_changed:
+        raise typer.Exit(ExitCode.PENDING)
+    if totals["failed"]:
+        raise typer.Exit(ExitCode.FAILURES)
+
+
+def _totals(stages: dict[str, dict[str, int]]) -> dict[str, int]:
+    return {
+        state: sum(counts.get(state, 0) for counts in stages.values()) for state in SHOWN_STATES
+    }
+
+
+def _status_document(results: CampaignResults) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    stages = results.status()
+    return {
+        "campaign": results.name,
+        "stages": stages,
+        "totals": _totals(stages),
+        "running_since": results.running_since,
+        "core_hours": asdict(results.spent),
+        "notes": {name: note.text for name, note in results.notes.items()},
+    }
+
+
+def _status_of(results: CampaignResults, campaign: Path) -> Group:
+    """The table, and below it what else is known."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from workflows.execution.notes import TROUBLES
+
+    stages = results.status()
+    totals = _totals(stages)
+    table = Table(title=results.name, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("stage")
+    for state in totals:
+        table.add_column(state, justify="right")
+    for stage, counts in stages.items():
+        table.add_row(stage, *(str(counts.get(state, "")) for state in totals))
+    lines = [_core_hours(results)]
+    if results.running_since is not None:
+        lines.append(f"being run since {_moment(results.running_since)}")
+        lines += [
+            f"{name}: {note.text} (since {_moment(note.at)})"
+            for name, note in results.notes.items()
+            if name in TROUBLES
+        ]
+    elif any(totals[state] for state in UNFINISHED):
+        lines.append(nobody_runs(results, campaign))
+    return Group(table, *(Text(line) for line in lines if line))
+
+
+def _core_hours(results: CampaignResults) -> str:
+    """For instance `core-hours: 12.3 used, 40 promised to the queue, 47.7 of 100 left`."""
+    spent = results.spent
+    known = {
+        "used": spent.used_core_hours,
+        "promised to the queue": spent.promised_core_hours,
+    }
+    parts = [f"{hours:,.2f} {what}" for what, hours in known.items() if hours >= _LEAST_CORE_HOURS]
+    if spent.left_core_hours is not None:
+        parts.append(f"{spent.left_core_hours:,.2f} of {spent.budget_core_hours:,g} left")
+    return f"core-hours: {', '.join(parts)}" if parts else ""
+
+
+def _moment(at: float) -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def _watch(results: CampaignResults, campaign: Path) -> CampaignResults:
+    """Show the status again and again until all jobs are finished, or Ctrl-C."""
+    import contextlib
+    import time
+
+    from rich.console import Console
+    from rich.live import Live
+
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(_status_of(results, campaign), console=Console(), auto_refresh=False) as live,
+    ):
+        while any(_totals(results.status())[state] for state in UNFINISHED):
+            time.sleep(_REFRESH_EVERY_S)
+            results.close()
+            results = open_results(campaign, quiet=True)
+            live.update(_status_of(results, campaign), refresh=True)
+    return results

@@ -1,0 +1,214 @@
+"""What jobs of the queue answer, and what becomes of those that ended without."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from workflows.cluster import answers
+from workflows.cluster.answers import ANSWERS, Answer, Unfinished
+from workflows.cluster.attempts import Attempts
+from workflows.cluster.diagnosis import (
+    AGAIN_BY_ITSELF,
+    CANCELLED_OUTSIDE,
+    QUEUE_LOST,
+    SUBMISSION_FAILED,
+    Cause,
+    diagnose,
+    what_scheduler_says,
+)
+from workflows.cluster.queue_jobs import QueueJob, QueueJobs
+from workflows.execution.jobs import FINISHED, Outcome
+from workflows.execution.queueing import QueueNews
+
+if TYPE_CHECKING:
+    from workflows.cluster.site import Site
+    from workflows.execution.jobs import JobTable, Key
+
+_ENDED = ("COMPLETED", "FAILED", "REMOTE_ERROR", "USER_STOPPED", "STOPPED")
+_NEVER_RAN = ("CHECKED_OUT", "UPLOADED")
+_UNREACHABLE = re.compile(
+    r"paramiko|fabric|\bssh\b|socket|EOFError|unreachable|timed? ?out|no route|connection|"
+    r"authenticat|temporary failure in name resolution",
+    re.IGNORECASE,
+)
+_REFUSED = re.compile(r"submission failed\.?(.*)", re.DOTALL)
+_REFUSED_FOR_NOW = re.compile(
+    r"max\w*(submit|job)|limit|temporar|try again|timed out|unable to contact|busy", re.IGNORECASE
+)
+_N_REFUSALS = 2
+_TRY_AGAIN_S = 60.0
+_APPEARS_WITHIN_S = 60.0
+
+
+class Endings:
+    """Turns what jobflow-remote says of a job of the queue into news of ours.
+
+    Args:
+        table: of the campaign.
+        site: where its answers lie.
+    """
+
+    def __init__(self, table: JobTable, site: Site) -> None:
+        self._table = table
+        self._site = site
+        self._jobs = QueueJobs(table)
+        self._attempts = Attempts()
+        self._offsets: dict[str, int] = {}
+        self._tried_at: dict[str, float] = {}
+
+    def news(self, job: QueueJob, document: dict[str, Any] | None) -> Iterator[QueueNews]:
+        """What there is to tell of one of them.
+
+        Args:
+            job: as the table has it.
+            document: as jobflow-remote has it; None where it knows no such job.
+
+        Raises:
+            Unreachable: the answers cannot be read now; nothing is lost by asking again.
+        """
+        if document is None:
+            if time.time() - job.sent_at > _APPEARS_WITHIN_S or job.started_at is not None:
+                if job.queue_id is not None:
+                    self._site.take_out(job.worker, job.queue_id)
+                cause = Cause(QUEUE_LOST, "jobflow-remote knows nothing of it any more", "")
+                yield from self._close(job, {}, cause)
+            return
+        remote = document.get("remote") or {}
+        error = document.get("error") or remote.get("error") or ""
+        state = document["state"]
+        self._jobs.update(
+            job.uuid, remote.get("process_id"), document.get("run_dir"), _last_line(error) or None
+        )
+        if state == "REMOTE_ERROR" and self._is_for_the_moment(job, error):
+            return
+        if state == "UPLOADED" and self._is_refused(remote, error):
+            self._site.stop(job.uuid)
+            yield from self._close(job, document, self._cause(job, document, error))
+            return
+        if state == "RUNNING" and job.state == "sent":
+            self._jobs.started(job.uuid, _seconds(document.get("start_time")) or time.time())
+            for key in self._open_parts(job):
+                yield QueueNews(key, is_running=True)
+        if state in _ENDED:
+            yield from self._read(job, document)
+            yield from self._close(job, document, self._cause(job, document, error))
+        elif state == "RUNNING" and self._site.is_here(job.worker):
+            yield from self._read(job, document)
+
+    def _is_refused(self, remote: dict[str, Any], error: str) -> bool:
+        """Whether the scheduler will not take it the next time, either."""
+        refused = _REFUSED.search(error)
+        again = refused and _REFUSED_FOR_NOW.search(refused[1])
+        return bool(refused) and not again and remote.get("step_attempts", 0) >= _N_REFUSALS
+
+    def _is_for_the_moment(self, job: QueueJob, error: str) -> bool:
+        """Whether the cluster could not be reached: jobflow-remote gave up, we do not."""
+        if not _UNREACHABLE.search(error) or _REFUSED.search(error):
+            return False
+        if time.time() - self._tried_at.get(job.uuid, 0.0) > _TRY_AGAIN_S:
+            self._tried_at[job.uuid] = time.time()
+            self._site.retry(job.uuid)
+        self._site.note_host(f"{job.worker}: {_last_line(error)}; it is tried again every minute")
+        return True
+
+    def _open_parts(self, job: QueueJob) -> list[Key]:
+        return [
+            key for key in self._jobs.parts(job.uuid) if self._table.row(key).state not in FINISHED
+        ]
+
+    def _read(self, job: QueueJob, document: dict[str, Any]) -> Iterator[QueueNews]:
+        """Take in the answers that came since it was asked before."""
+        if not (run_dir := document.get("run_dir")):
+            return
+        content = self._site.read(job.worker, str(PurePosixPath(run_dir) / ANSWERS))
+        for record, end in answers.read(content or b"", self._offsets.get(job.uuid, 0)):
+            if isinstance(record, Answer):
+                self._site.keep(record)
+                for spawned in record.outcome.spawned:
+                    if spawned.uuid == record.key[0]:
+                        self._jobs.goes_on_with(job.uuid, spawned.key)
+                yield self._judged(record.key, record.outcome)
+            else:
+                yield self._unfinished(record)
+            self._offsets[job.uuid] = end
+
+    def _judged(self, key: Key, outcome: Outcome) -> QueueNews:
+        if (
+            outcome.state == "failed"
+            and outcome.code in AGAIN_BY_ITSELF
+            and self._attempts.may_follow(key)
+        ):
+            return QueueNews(key)
+        return QueueNews(key, outcome)
+
+    def _unfinished(self, record: Unfinished) -> QueueNews:
+        if self._attempts.may_follow(record.key, record.fraction):
+            return QueueNews(record.key)
+        outcome = Outcome(
+            "failed",
+            lost=True,
+            code="WALLTIME",
+            message=f"came no further than {record.fraction:.0%} in several allocations; raise the "
+            "wall time of its stage in execution.resources",
+        )
+        return QueueNews(record.key, outcome)
+
+    def _close(self, job: QueueJob, document: dict[str, Any], cause: Cause) -> Iterator[QueueNews]:
+        """Nothing more is to come: parts without an answer get the cause, or are tried again."""
+        left = self._open_parts(job)
+        ended_at = _seconds(document.get("end_time")) or time.time()
+        started_at = job.started_at or _seconds(document.get("start_time"))
+        hours = 0.0 if started_at is None else max(0.0, ended_at - started_at) / 3600
+        self._jobs.ended(job.uuid, hours * job.n_cores, cause.message if left else None)
+        self._offsets.pop(job.uuid, None)
+        if document:
+            self._site.forget(job.uuid)
+        for key in left:
+            if cause.code in AGAIN_BY_ITSELF and self._attempts.may_follow(key):
+                yield QueueNews(key)
+                continue
+            where = f" (job {job.queue_id} of the queue)" if job.queue_id else ""
+            outcome = Outcome(
+                "failed",
+                lost=True,
+                code=cause.code,
+                message=f"{cause.message}{where}",
+                log_tail=cause.log_tail,
+            )
+            yield QueueNews(key, outcome)
+
+    def _cause(self, job: QueueJob, document: dict[str, Any], error: str) -> Cause:
+        """Why parts may lack an answer."""
+        if document["state"] in ("USER_STOPPED", "STOPPED"):
+            return Cause(CANCELLED_OUTSIDE, "it was stopped in jobflow-remote", "")
+        if refused := _REFUSED.search(error):
+            said = " ".join(refused[1].split())[:500]
+            return Cause(SUBMISSION_FAILED, f"the scheduler did not take it: {said}", error)
+        if document["state"] == "REMOTE_ERROR" and document.get("previous_state") in _NEVER_RAN:
+            found = diagnose("", error, "")
+            code = found.code if found.code == "DISK_FULL" else SUBMISSION_FAILED
+            return Cause(code, f"it could not be sent: {_last_line(error)}", found.log_tail)
+        remote = document.get("remote") or {}
+        queue_id = remote.get("process_id") or job.queue_id
+        said = what_scheduler_says(
+            self._site.execute_on(job.worker), self._site.scheduler(job.worker), queue_id
+        )
+        written = "\n".join(remote.get(name) or "" for name in ("queue_out", "queue_err"))
+        return diagnose(said, written, error)
+
+
+def _seconds(date: Any) -> float | None:
+    """Of a date as the queue database gives it back: naive, and UTC."""
+    if not isinstance(date, datetime):
+        return None
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

@@ -1,0 +1,129 @@
+"""Jobs of the queue in the campaign's table: what was sent, its parts, what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from workflows.execution.jobs import JobTable, Key
+
+
+@dataclass(frozen=True, slots=True)
+class QueueJob:
+    """A job of the queue, which runs several of ours."""
+
+    uuid: str
+    stage: str
+    worker: str
+    n_cores: int
+    wall_time_h: float | None
+    core_hours_promised: float
+    sent_at: float
+    queue_id: str | None = None
+    run_dir: str | None = None
+    started_at: float | None = None
+    state: str = "sent"
+    message: str | None = None
+
+    def core_hours_until(self, end: float) -> float:
+        """What the cluster charges for it if it ends then, seconds since the epoch."""
+        return 0.0 if self.started_at is None else self.n_cores * (end - self.started_at) / 3600
+
+
+_COLUMNS = (
+    "uuid, stage, worker, n_cores, wall_time_h, core_hours_promised, sent_at, queue_id, run_dir, "
+    "started_at, state, message"
+)
+
+
+class QueueJobs:
+    """Access to them; each change is one transaction."""
+
+    def __init__(self, table: JobTable) -> None:
+        self._table = table
+
+    def open(self) -> list[QueueJob]:
+        """Those whose end has not been dealt with."""
+        rows = self._table.select(
+            f"select {_COLUMNS} from queue_jobs where state != 'ended' order by sent_at"
+        )
+        return [QueueJob(*row) for row in rows]
+
+    def parts(self, uuid: str) -> list[Key]:
+        """Our jobs in one of them."""
+        return list(
+            self._table.select(
+                "select uuid, idx from queue_job_parts where queue_job = ? order by rowid", (uuid,)
+            )
+        )
+
+    def sent(self, queue_job: QueueJob, parts: Iterable[Key]) -> None:
+        """Note that it is being sent, before it is: whoever finds it open looks for it."""
+        parts = list(parts)
+        with self._table.transaction() as connection:
+            connection.execute(
+                f"insert into queue_jobs ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    queue_job.uuid,
+                    queue_job.stage,
+                    queue_job.worker,
+                    queue_job.n_cores,
+                    queue_job.wall_time_h,
+                    queue_job.core_hours_promised,
+                    queue_job.sent_at,
+                    queue_job.queue_id,
+                    queue_job.run_dir,
+                    queue_job.started_at,
+                    queue_job.state,
+                    queue_job.message,
+                ),
+            )
+            connection.executemany(
+                "insert into queue_job_parts values (?, ?, ?)",
+                [(queue_job.uuid, *key) for key in parts],
+            )
+            connection.executemany(
+                "update jobs set state = 'queued', attempts = attempts + 1, started_at = null, "
+                "ended_at = null where uuid = ? and idx = ?",
+                parts,
+            )
+
+    def goes_on_with(self, uuid: str, key: Key) -> None:
+        """A part was replaced by a following one, which runs in the same allocation."""
+        with self._table.transaction() as connection:
+            connection.execute(
+                "insert or ignore into queue_job_parts values (?, ?, ?)", (uuid, *key)
+            )
+
+    def update(
+        self, uuid: str, queue_id: str | None, run_dir: str | None, message: str | None
+    ) -> None:
+        """Note what the queue says of it."""
+        with self._table.transaction() as connection:
+            connection.execute(
+                "update queue_jobs set queue_id = coalesce(?, queue_id), "
+                "run_dir = coalesce(?, run_dir), message = ? where uuid = ?",
+                (queue_id, run_dir, message, uuid),
+            )
+
+    def started(self, uuid: str, at: float) -> None:
+        """Note that it runs, and its parts with it."""
+        with self._table.transaction() as connection:
+            connection.execute(
+                "update queue_jobs set state = 'running', started_at = ? where uuid = ?", (at, uuid)
+            )
+            connection.execute(
+                "update jobs set state = 'running', started_at = ? where state = 'queued' and "
+                "(uuid, idx) in (select uuid, idx from queue_job_parts where queue_job = ?)",
+                (at, uuid),
+            )
+
+    def ended(self, uuid: str, core_hours: float, message: str | None) -> None:
+        """Note that nothing more is to come from it, and what the cluster charged."""
+        with self._table.transaction() as connection:
+            connection.execute(
+                "update queue_jobs set state = 'ended', ended_at = ?, core_hours = ?, message = ? "
+                "where uuid = ?",
+                (time.time(), core_hours, message, uuid),
+            )

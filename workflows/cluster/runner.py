@@ -1,0 +1,105 @@
+"""jobflow-remote's runner as a child process of whoever runs a campaign on a cluster.
+
+`python -m workflows.cluster.runner PROJECT` runs until it is told to stop, or its parent is gone:
+the parent holds the other end of its standard input.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+_RESTART_AFTER_S = (1.0, 5.0, 30.0)
+_STOP_WITHIN_S = 30.0
+_LONG_ENOUGH_S = 120.0
+"""A runner that lived so long had not failed at its start."""
+
+
+class RunnerProcess:
+    """Keeps a runner alive.
+
+    Args:
+        project: of jobflow-remote.
+        projects_folder: that holds its file.
+        log: file that gets what the runner prints.
+    """
+
+    def __init__(self, project: str, projects_folder: Path, log: Path) -> None:
+        self._project = project
+        self._environment = {**os.environ, "JFREMOTE_PROJECTS_FOLDER": str(projects_folder)}
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_s = 0.0
+        self._n_deaths = 0
+        self._exit_text = ""
+
+    def keep_alive(self) -> str | None:
+        """Start it if it is not there; what is wrong with it, if anything is."""
+        if self._process is not None and self._process.poll() is not None:
+            self._n_deaths = (
+                1 if time.monotonic() - self._started_s > _LONG_ENOUGH_S else self._n_deaths + 1
+            )
+            exit_code = self._process.returncode
+            self._process = None
+            self._exit_text = f"jobflow-remote's runner ended with exit code {exit_code}"
+        if self._process is None:
+            delay_s = _RESTART_AFTER_S[min(self._n_deaths, len(_RESTART_AFTER_S)) - 1]
+            if self._n_deaths and time.monotonic() - self._started_s < delay_s:
+                return self._trouble
+            self._start()
+        return self._trouble if self._n_deaths > 1 else None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the runner that is there now."""
+        return None if self._process is None else self._process.pid
+
+    def stop(self) -> None:
+        """Let it finish its step, and end it if that takes too long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    @property
+    def _trouble(self) -> str:
+        return f"{self._exit_text}, {self._n_deaths} times in a row; see {self._log}"
+
+    def _start(self) -> None:
+        self._started_s = time.monotonic()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+                [sys.executable, "-m", "workflows.cluster.runner", self._project],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is for the parent, which stops it in order
+            )
+
+
+def _end_with(parent: IO[bytes]) -> None:
+    parent.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Run it."""
+    from jobflow_remote.jobs.runner import Runner
+
+    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    Runner(project_name=sys.argv[1]).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""A campaign's jobflow-remote and the cluster behind it: what is asked of both, and if they answer.
+
+Whatever cannot be reached raises `Unreachable`, and the campaign's notes say so until it can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from screening.errors import InvalidInput, Unavailable
+from workflows.cluster.campaign_project import CampaignProject, campaign_project, open_queue
+from workflows.cluster.project import cluster_called, project_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobflow import Flow, JobStore
+    from jobflow_remote.jobs.jobcontroller import JobController
+    from jobflow_remote.remote.host import BaseHost
+    from maggma.core import Store
+
+    from workflows.cluster.answers import Answer
+    from workflows.config import CampaignConfig
+    from workflows.execution.notes import Notes
+    from workflows.execution_settings import ExecutionSettings, StageResources
+    from workflows.results import ResultsFolder
+
+_FIELDS = (
+    "uuid",
+    "state",
+    "previous_state",
+    "error",
+    "remote",
+    "run_dir",
+    "start_time",
+    "end_time",
+)
+_LOCK_WAIT_S = 20
+
+
+class Unreachable(Exception):
+    """What was asked does not answer now; it is asked again."""
+
+
+class Site:
+    """Where a campaign's jobs go.
+
+    Args:
+        project: of jobflow-remote.
+        store: of the campaign.
+        notes: of the campaign.
+    """
+
+    def __init__(self, project: CampaignProject, store: JobStore, notes: Notes) -> None:
+        self._project = project
+        self._store = store
+        self._notes = notes
+        self._hosts: dict[str, BaseHost] = {}
+        self._opened: JobController | None = None
+
+    @classmethod
+    def of(
+        cls, config: CampaignConfig, folder: ResultsFolder, store: JobStore, notes: Notes
+    ) -> Site:
+        """The site that a campaign names.
+
+        Raises:
+            InvalidInput: it names none, or one that there is not.
+        """
+        if config.execution.cluster is None:
+            raise InvalidInput(
+                f"{config.name}: no cluster is named; write `execution: {{cluster: NAME}}`, with "
+                "the name of one that `halideflow cluster init` was given (`halideflow cluster "
+                "list`)"
+            )
+        name = config.execution.cluster
+        project = campaign_project(
+            cluster_called(name), project_file(name), config.name, folder, config.store
+        )
+        return cls(project, store, notes)
+
+    @property
+    def project_name(self) -> str:
+        """Of the campaign's project of jobflow-remote."""
+        return self._project.name
+
+    @property
+    def projects_folder(self) -> Path:
+        """Where its file is."""
+        return self._project.file.parent
+
+    def prepare(self) -> None:
+        """Take back what an earlier runner, which is no more, had locked.
+
+        Raises:
+            Unavailable: the queue database does not answer.
+        """
+        controller = self._controller()
+        with self._project.database_errors():
+            controller.unlock_jobs()
+            controller.unlock_flows()
+            controller.unlock_runner()
+
+    def worker(self, name: str | None) -> str:
+        """Its name, or that of the default worker.
+
+        Raises:
+            InvalidInput: there is no such worker.
+        """
+        return self._project.worker_called(name)
+
+    def queue_resources(self, resources: StageResources) -> dict[str, Any]:
+        """What a job asks the queue for."""
+        return self._project.queue_resources(resources)
+
+    def execution(self, settings: ExecutionSettings) -> ExecutionSettings:
+        """How jobs are run there."""
+        return self._project.cluster.execution(settings)
+
+    def work_root(self, worker: str) -> str:
+        """Where on a worker each job has its folder."""
+        return str(self._project.work_root(worker))
+
+    # The queue database.
+
+    def check_database(self) -> None:
+        """See that it answers.
+
+        Raises:
+            Unreachable: it does not.
+        """
+        with self._database() as controller:
+            controller.queue_store.count({"uuid": ""})
+
+    def add(self, flow: Flow) -> None:
+        """Hand jobs to jobflow-remote."""
+        with self._database() as controller:
+            controller.add_flow(flow, worker=self.worker(None), allow_external_references=True)
+
+    def documents(self, uuids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What jobflow-remote knows of jobs of the queue, by uuid."""
+        with self._database() as controller:
+            found = controller.get_jobs({"uuid": {"$in": list(uuids)}}, list(_FIELDS))
+            return {document["uuid"]: document for document in found}
+
+    def stop(self, uuid: str) -> None:
+        """Take a job out of the queue; one that has ended is left as it is."""
+        with self._database() as controller, contextlib.suppress(ValueError):
+            controller.stop_job(job_id=uuid, wait=_LOCK_WAIT_S, break_lock=True)
+
+    def retry(self, uuid: str) -> None:
+        """Let jobflow-remote try the step again that it gave up."""
+        with self._database() as controller, contextlib.suppress(ValueError):
+            controller.retry_job(job_id=uuid, wait=_LOCK_WAIT_S, break_lock=True)
+
+    # The cluster.
+
+    def is_here(self, worker: str) -> bool:
+        """Whether a worker's files are seen from here."""
+        return bool(self._project.project.workers[worker].is_local)
+
+    def scheduler(self, worker: str) -> str:
+        """Its name, as qtoolkit has it."""
+        return str(self._project.project.workers[worker].scheduler_type)
+
+    def read(self, worker: str, path: str) -> bytes | None:
+        """A file on a worker; None where there is none."""
+        content = io.BytesIO()
+        with self._host(worker) as host:
+            try:
+                host.get(path, content)  # type: ignore[no-untyped-call]
+            except FileNotFoundError:
+                return None
+        return content.getvalue()
+
+    def execute_on(self, worker: str) -> Callable[[str], tuple[str, str, int]]:
+        """Run a command on a worker: its output, its errors, its exit code."""
+
+        def execute(command: str) -> tuple[str, str, int]:
+            with self._host(worker) as host:
+                stdout, stderr, exit_code = host.execute(command, workdir="/")
+            return stdout, stderr, exit_code
+
+        return execute
+
+    def take_out(self, worker: str, queue_id: str) -> None:
+        """Take a job out of the scheduler's queue that jobflow-remote knows nothing of."""
+        from jobflow_remote.remote.queue import QueueManager
+
+        with self._host(worker) as host:
+            scheduler = self._project.project.workers[worker].get_scheduler_io()
+            QueueManager(scheduler, host).cancel(queue_id)
+
+    def note_host(self, text: str) -> None:
+        """Note that a worker cannot be reached."""
+        self._notes.write("host", text)
+
+    # The campaign's store.
+
+    def keep(self, answer: Answer) -> None:
+        """Put what a job answered where a local run would have put it."""
+        arrays: Store = self._store.additional_stores["data"]  # type: ignore[has-type]
+        arrays.update(answer.blobs)
+        self._store.docs_store.update(answer.documents, key=["uuid", "index"])
+
+    def forget(self, uuid: str) -> None:
+        """Remove the empty answer of a job of the queue."""
+        self._store.docs_store.remove_docs({"uuid": uuid})
+
+    def _controller(self) -> JobController:
+        if self._opened is None:
+            self._opened = open_queue(self._project)
+        return self._opened
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[JobController]:
+        try:
+            with self._project.database_errors():
+                yield self._controller()
+        except Unavailable as error:
+            self._notes.write("database", f"{error}; jobs in the queue go on, nothing is lost")
+            raise Unreachable from error
+        self._notes.write("database", None)
+
+    @contextlib.contextmanager
+    def _host(self, worker: str) -> Iterator[BaseHost]:
+        """A connection, which is made anew after it broke."""
+        try:
+            host = self._hosts.setdefault(worker, self._project.host(worker))
+            if not host.is_connected:
+                host.connect()  # type: ignore[no-untyped-call]
+            yield host
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # paramiko, invoke, fabric and socket each have their own
+            self._hosts.pop(worker, None)
+            said = " ".join(str(error).split())[:200]
+            self._notes.write(
+                "host",
+                f"{worker}: the cluster does not answer ({type(error).__name__}: {said}); it is "
+                "tried again until it does, and jobs in the queue go on",
+            )
+            raise Unreachable from error
+        self._notes.write("host", None)

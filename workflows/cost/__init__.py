@@ -1,0 +1,1 @@
+"""What a campaign costs: core-hours and disk, spent and expected."""

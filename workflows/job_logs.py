@@ -1,0 +1,96 @@
+"""What a job printed, wherever it runs: in a folder here, on a cluster, or kept in the table."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflows.execution.folders import KEPT_FILES
+from workflows.views import UNFINISHED
+
+if TYPE_CHECKING:
+    from workflows.read_model import CampaignResults
+    from workflows.views import JobView
+
+_LOG = "job.log"
+_OF_QUEUE = ("queue.err", "queue.out")
+
+
+@dataclass(frozen=True, slots=True)
+class JobLog:
+    """What is left of what a job printed.
+
+    Args:
+        content: as far as it can be had.
+        note: where it is from, or lies, or why there is none.
+        is_live: whether it is a file that can be read here and grows while the job runs.
+    """
+
+    content: bytes
+    note: str
+    is_live: bool = False
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return self.content.decode(errors="replace")
+
+
+def log_of(results: CampaignResults, job: JobView) -> JobLog:
+    """The log of a job: its own, or that of its job in the queue, or its last lines as stored."""
+    own = results.folder.work / job.uuid / _LOG
+    root = results.notes.get("work_root") if job.worker else None
+    on_cluster = Path(root.text) / job.uuid / _LOG if root else None
+    for file in _newest_first([own, on_cluster]):
+        with contextlib.suppress(FileNotFoundError):  # the job has just ended
+            return JobLog(file.read_bytes(), str(file), is_live=True)
+    elsewhere = [on_cluster] if on_cluster else []
+    if job.state in ("queued", "running", "failed"):
+        for file in (of_queue := _of_queue(results, job)):
+            if file.is_file() and (printed := file.read_bytes()):
+                return JobLog(printed, f"{file}, of the whole job in the queue", is_live=True)
+        elsewhere += of_queue
+    for file in elsewhere:
+        if fetched := remote_text(file):
+            return JobLog(fetched.encode(), f"{file} on {job.worker}")
+    if job.log_tail:
+        return JobLog(job.log_tail.encode(), "its last lines, as they were stored")
+    return JobLog(b"", _why_none(results, job, elsewhere))
+
+
+def remote_text(path: Path) -> str | None:
+    """A file on a cluster; None where it cannot be had."""
+    del path  # only what can be read on this machine is read
+    return None
+
+
+def _newest_first(files: list[Path | None]) -> list[Path]:
+    found = [file for file in files if file is not None and file.is_file()]
+    return sorted(found, key=lambda file: -file.stat().st_mtime)
+
+
+def _of_queue(results: CampaignResults, job: JobView) -> list[Path]:
+    """What the scheduler wrote of the last job of the queue that this one was part of."""
+    for (run_dir,) in results.table.select(
+        "select run_dir from queue_job_parts as part join queue_jobs on queue_jobs.uuid = "
+        "part.queue_job where part.uuid = ? and part.idx = ? and run_dir is not null "
+        "order by sent_at desc limit 1",
+        (job.uuid, job.index),
+    ):
+        return [Path(run_dir) / name for name in _OF_QUEUE]
+    return []
+
+
+def _why_none(results: CampaignResults, job: JobView, elsewhere: list[Path]) -> str:
+    if job.started_at is None and job.state in UNFINISHED:
+        return f"it has not been started; {job.why}" if job.why else "it has not been started"
+    if elsewhere and job.state in ("queued", "running", "failed"):
+        return f"it lies on {job.worker}, not on this machine: {elsewhere[0]}"
+    kept = results.folder.work / job.uuid / KEPT_FILES
+    if kept.is_dir():
+        return f"its files are kept: {kept}"
+    if job.state in UNFINISHED:
+        return "it has printed nothing"
+    return "nothing is kept of what a job printed that did not fail"
