@@ -189,6 +189,11 @@ _KNOWN = {
         "execution.resources.{stage}.memory_GB on a cluster.",
         "go on",
     ),
+    "WORKER_LOST": _Known(
+        "Worker processes cannot be kept alive on this machine.",
+        "Run `halideflow doctor`, and look for what ends them, such as want of memory.",
+        "go on",
+    ),
     "DISK_FULL": _Known(
         "Nothing could be written any more: the disk is full, or the quota used up.",
         "Free some space where the message says, then try again.",

@@ -125,6 +125,8 @@ class CampaignResults:
 
     def _over_budget(self) -> str | None:
         """What there is to say of a budget that is spent, or promised away."""
+        if self.config.execution.budget_core_hours is None:
+            return None
         spent = self.spent
         if spent.left_core_hours is None or spent.left_core_hours > 0:
             return None

@@ -97,6 +97,8 @@ def run_campaign(
                 )
             )
             summary = executor.run(flow, run, retry_failed)
+            if queue is not None and not summary.interrupted:
+                queue.close()
         if not summary.interrupted:
             table.end_run(run, time.time())
         return summary

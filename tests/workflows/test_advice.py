@@ -34,9 +34,9 @@ def written_codes():
                         targets=[ast.Name(id=name)], value=ast.Constant(value=str() as code)
                     ) if name in (code, "code") and CODE.fullmatch(code):
                         yield code
-                    case ast.keyword(
-                        arg="code", value=ast.Constant(value=str() as code)
-                    ) if CODE.fullmatch(code):
+                    case ast.keyword(arg="code", value=ast.Constant(value=str() as code)) if (
+                        CODE.fullmatch(code)
+                    ):
                         yield code
 
 
@@ -99,7 +99,9 @@ def test_keys_that_are_named_exist():
     named = set()
     for code in KNOWN_CODES:
         action = advice_for(code, "relax").action
-        named |= set(re.findall(r"\b(?:relax|dynamics|engine|execution|stability)\.[\w.]*\w", action))
+        named |= set(
+            re.findall(r"\b(?:relax|dynamics|engine|execution|stability)\.[\w.]*\w", action)
+        )
     assert "execution.resources.relax.memory_GB" in named
     for key in named:
         names = key.removesuffix(".NSW").split(".")

@@ -26,6 +26,7 @@ from workflows.cli import (
     results,
     run,
     status,
+    submit,
     window,
 )
 from workflows.cli import enumerate as enumeration
@@ -65,6 +66,7 @@ for _command in (
     plan.plan,
     window.window,
     run.run,
+    submit.submit,
     status.status,
     jobs.jobs,
     jobs.logs,

@@ -13,7 +13,7 @@ from workflows.cli.results import nobody_runs, open_results
 from workflows.views import SHOWN_STATES, UNFINISHED
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.table import Table
 
     from workflows.read_model import CampaignResults
 
@@ -40,7 +40,9 @@ def status(
     elif watch:
         results = _watch(results, campaign)
     else:
-        Console().print(_status_of(results, campaign))
+        Console().print(_table(results))
+        for line in _lines(results, campaign):
+            typer.echo(line)
     totals = _totals(results.status())
     if any(totals[state] for state in UNFINISHED) or results.config_has_changed:
         raise typer.Exit(ExitCode.PENDING)
@@ -57,34 +59,35 @@ def _totals(stages: dict[str, dict[str, int]]) -> dict[str, int]:
 def _status_document(results: CampaignResults) -> dict[str, Any]:
     from dataclasses import asdict
 
-    stages = results.status()
+    stages, spent = results.status(), results.spent
     return {
         "campaign": results.name,
         "stages": stages,
         "totals": _totals(stages),
         "running_since": results.running_since,
-        "core_hours": asdict(results.spent),
+        "core_hours": {**asdict(spent), "left_core_hours": spent.left_core_hours},
         "notes": {name: note.text for name, note in results.notes.items()},
     }
 
 
-def _status_of(results: CampaignResults, campaign: Path) -> Group:
-    """The table, and below it what else is known."""
+def _table(results: CampaignResults) -> Table:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
-
-    from workflows.execution.notes import TROUBLES
 
     stages = results.status()
-    totals = _totals(stages)
     table = Table(title=results.name, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("stage")
-    for state in totals:
+    for state in SHOWN_STATES:
         table.add_column(state, justify="right")
     for stage, counts in stages.items():
-        table.add_row(stage, *(str(counts.get(state, "")) for state in totals))
+        table.add_row(stage, *(str(counts.get(state, "")) for state in SHOWN_STATES))
+    return table
+
+
+def _lines(results: CampaignResults, campaign: Path) -> list[str]:
+    """What else is known: core-hours, who runs it, what is in the way."""
+    from workflows.execution.notes import TROUBLES
+
     lines = [_core_hours(results)]
     if results.running_since is not None:
         lines.append(f"being run since {_moment(results.running_since)}")
@@ -93,9 +96,9 @@ def _status_of(results: CampaignResults, campaign: Path) -> Group:
             for name, note in results.notes.items()
             if name in TROUBLES
         ]
-    elif any(totals[state] for state in UNFINISHED):
+    elif any(_totals(results.status())[state] for state in UNFINISHED):
         lines.append(nobody_runs(results, campaign))
-    return Group(table, *(Text(line) for line in lines if line))
+    return [line for line in lines if line]
 
 
 def _core_hours(results: CampaignResults) -> str:
@@ -122,16 +125,20 @@ def _watch(results: CampaignResults, campaign: Path) -> CampaignResults:
     import contextlib
     import time
 
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
+    from rich.text import Text
+
+    def shown() -> Group:
+        return Group(_table(results), *map(Text, _lines(results, campaign)))
 
     with (
         contextlib.suppress(KeyboardInterrupt),
-        Live(_status_of(results, campaign), console=Console(), auto_refresh=False) as live,
+        Live(shown(), console=Console(), auto_refresh=False) as live,
     ):
         while any(_totals(results.status())[state] for state in UNFINISHED):
             time.sleep(_REFRESH_EVERY_S)
-            results.close()
-            results = open_results(campaign, quiet=True)
-            live.update(_status_of(results, campaign), refresh=True)
+            results, before = open_results(campaign, quiet=True), results
+            before.close()
+            live.update(shown(), refresh=True)
     return results

@@ -35,11 +35,11 @@ class Limits:
     def __str__(self) -> str:
         parts = (
             _told("at most {:g} h", self.wall_time_h),
-            _told("{} nodes", self.nodes),
-            _told("{} cores", self.cores),
-            _told("up to {} cores", self.cores_per_node, " a node"),
-            _told("{:.0f} GB a node", self.memory_per_node_GB),
-            "GPUs" if self.has_gpus else "",
+            _told("nodes: {}", self.nodes),
+            _told("cores: {}", self.cores),
+            _told("cores a node: {}", self.cores_per_node),
+            _told("GB a node: {:.3g}", self.memory_per_node_GB),
+            {True: "with GPUs", False: "no GPUs", None: ""}[self.has_gpus],
         )
         return ", ".join(filter(None, parts)) or "no limits told"
 
@@ -119,7 +119,7 @@ def _slurm(shell: WorkerShell, queue: str | None) -> Limits:
 
 def _with_nodes(limits: Limits, shell: WorkerShell) -> Limits:
     """The largest of each; one with a plus stands for several kinds of nodes."""
-    answer = shell.run(f"sinfo --noheader --all --partition={limits.queue} --format='%c|%m|%G'")
+    answer = shell.run(f"sinfo --noheader --partition={limits.queue} --format='%c|%m|%G'")
     rows = [line.split("|") for line in answer.stdout.splitlines() if line.count("|") == 2]
     if answer.code or not rows:
         return limits
@@ -190,5 +190,5 @@ def _whole(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
-def _told(text: str, value: float | None, after: str = "") -> str:
-    return "" if value is None else text.format(value) + after
+def _told(text: str, value: float | None) -> str:
+    return "" if value is None else text.format(value)

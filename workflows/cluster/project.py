@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from screening.errors import InvalidInput
-from workflows.cluster.settings import ClusterSettings
+from workflows.cluster.settings import LONGEST_NAME, NAME_PATTERN, ClusterSettings
 from workflows.cluster.translation import METADATA, project_of
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def cluster_called(name: str) -> ClusterSettings:
         InvalidInput: there is no such cluster.
     """
     file = project_file(name)
-    if Path(name).name != name or not file.exists():
+    is_name = re.match(NAME_PATTERN, name) and len(name) <= LONGEST_NAME
+    if not is_name or not file.exists():
         from workflows.yaml_models import nearest
 
         names = [cluster.settings.name for cluster in known_clusters()]

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from workflows.execution.queueing import QueueNews
     from workflows.execution_settings import ExecutionSettings
 
+_ENDS_WITHIN_S = 60.0
+_LOOK_EVERY_S = 0.5
 _JOBS_PER_FLOW = 50
 """jobflow-remote looks through a whole flow whenever one of its jobs ends."""
 
@@ -94,15 +96,29 @@ class ClusterQueue:
         open_jobs = self._jobs.open()
         if not open_jobs:
             return
+        n_finished = 0
         with contextlib.suppress(Unreachable):
             found = self._site.documents([job.uuid for job in open_jobs])
             for job in open_jobs:
                 with contextlib.suppress(Unreachable):
                     if job.uuid in self._to_stop:
                         self._stop(job)
-                    else:
-                        yield from self._endings.news(job, found.get(job.uuid))
-        self._prices.refresh()
+                        continue
+                    for news in self._endings.news(job, found.get(job.uuid)):
+                        n_finished += news.outcome is not None
+                        yield news
+        if n_finished:
+            self._prices.refresh()
+
+    def close(self) -> None:
+        """Hear the end of jobs that have answered all, which is a matter of seconds."""
+        give_up_s = time.monotonic() + _ENDS_WITHIN_S
+        while self._jobs.open() and time.monotonic() < give_up_s:
+            for _ in self.news():
+                pass
+            time.sleep(_LOOK_EVERY_S)
+        for job in self._jobs.open():
+            self._jobs.ended(job.uuid, job.core_hours_until(time.time()), "all its jobs answered")
 
     def cancel(self, keys: Iterable[Key]) -> None:
         """Stop jobs of the queue that hold nothing else; what others answer is not heard."""

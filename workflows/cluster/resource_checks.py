@@ -72,7 +72,12 @@ def resources(config: CampaignConfig, cluster: ClusterSettings, shell: WorkerShe
         is_timed = asked.resources.wall_time_h is not None or cluster.scheduler == "shell"
         if not (is_timed or limits[worker].is_endless):
             untimed.append(str(asked))
-    queues = [f"{worker} ({limit.queue}: {limit})" for worker, limit in limits.items()]
+    queues = [
+        f"{worker}: {limit}"
+        if limit.queue in {None, worker}
+        else f"{worker} ({limit.queue}): {limit}"
+        for worker, limit in limits.items()
+    ]
     if cluster.scheduler == "shell":
         queues = ["no queue: jobs start at once"]
     if problems:

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
-from typing import IO
 
 _RESTART_AFTER_S = (1.0, 5.0, 30.0)
 _STOP_WITHIN_S = 30.0
@@ -88,8 +88,9 @@ class RunnerProcess:
             )
 
 
-def _end_with(parent: IO[bytes]) -> None:
-    parent.read()
+def _end_with_parent() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os._exit(1)
 
 
@@ -97,7 +98,8 @@ def main() -> None:
     """Run it."""
     from jobflow_remote.jobs.runner import Runner
 
-    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="jobflow_remote")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     Runner(project_name=sys.argv[1]).run()
 
 

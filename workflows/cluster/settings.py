@@ -18,6 +18,7 @@ from workflows.execution_settings import ExecutionSettings
 
 Scheduler = Literal["slurm", "pbs", "sge", "shell"]
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+LONGEST_NAME = 40
 _WORKER_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 _BREAKS_SCRIPTS = frozenset(" \t\n'\"\\;&|<>()*?[]{}!`#%")
 
@@ -125,7 +126,7 @@ class ClusterSettings(Settings):
 
     name: str = Field(
         pattern=NAME_PATTERN,
-        max_length=40,
+        max_length=LONGEST_NAME,
         description="what campaigns call it: execution.cluster",
         examples=["my-cluster"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,9 @@ class WorkerShell:
         """
         before = f"{self.pre_run}\n" if as_job else ""
         script = f"{before}echo '{_MARK}'\n{command}"
-        stdout, stderr, code = self.host.execute(
-            f"bash -c {shlex.quote(script)}", timeout=timeout_s
-        )
+        with warnings.catch_warnings():  # jobflow-remote changes folders by monty's cd
+            warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)
+            stdout, stderr, code = self.host.execute(
+                f"bash -c {shlex.quote(script)}", timeout=timeout_s
+            )
         return Answer(stdout.partition(f"{_MARK}\n")[2], stderr, code)

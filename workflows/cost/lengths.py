@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from workflows.cost.regression import N_DRAWS, Law, stratified
@@ -69,7 +68,7 @@ class Moving:
         n_before: int,
         n_production: int,
         n_segments: int,
-        n_steps: Sequence[float],
+        n_steps: ArrayLike,
     ) -> Moving:
         """A run that ends early if it may.
 

@@ -83,15 +83,15 @@ class CostModel:
         priors = priors or priors_for(config)
         none = Measured()
         rates = {
-            stage: _rate(priors, stage, [measured.get(s, none) for s, r in _RATE_OF.items() if r == stage])
-            for stage in dict.fromkeys(_RATE_OF.values())
+            rate: _rate(
+                priors, rate, [measured.get(s, none) for s, own in _RATE_OF.items() if own == rate]
+            )
+            for rate in dict.fromkeys(_RATE_OF.values())
         }
         relaxed = measured.get("relax", none)
         lengths: dict[QueuedStage, Relaxing | Moving] = {
             "relax": Relaxing(
-                fitted(
-                    priors.relax_steps, relaxed.n_atoms, relaxed.n_steps + 1, _STREAMS["steps"]
-                ),
+                fitted(priors.relax_steps, relaxed.n_atoms, relaxed.n_steps + 1, _STREAMS["steps"]),
                 _NO_LIMIT if config.engine.runs_vasp else config.relax.max_steps + 1.0,
             )
         }
@@ -129,7 +129,7 @@ class CostModel:
             length, rate = self.lengths[stage], self.rates[stage]
             core_s = length.of_many(n_atoms, most, rng) * rate.of_many(n_atoms, most, rng)
             total_s += np.where(np.arange(most) < counts[:, None], core_s, 0).sum(axis=1)
-        return total_s / _S_PER_H
+        return np.asarray(total_s / _S_PER_H)
 
     def _sum_of_many(
         self,
@@ -144,7 +144,7 @@ class CostModel:
         mean = steps * median * np.exp(variance / 2)
         spread = np.sqrt(steps_squared * median**2 * np.exp(2 * variance) - mean**2)
         drawn = counts * mean + np.sqrt(counts) * spread * rng.standard_normal(N_DRAWS)
-        return np.maximum(drawn, 0)
+        return np.asarray(np.maximum(drawn, 0))
 
 
 def _rate(priors: Priors, stage: QueuedStage, measured: Sequence[Measured]) -> Law:

@@ -2,8 +2,8 @@
 
 With a prior on ln c and p (Gaussian, p not negative: more atoms never cost less) and a grid for the
 standard deviation of the noise, the posterior is exact: Gaussian for each point of the grid,
-weighted by its evidence. What is left of the prior after each measurement is thus what Bayes' rule
-leaves, from none at all, where the posterior is the prior, to many, where the prior no longer counts.
+weighted by its evidence. Without any measurement it is the prior, and after many of them the prior
+no longer counts.
 
 It is handed on as draws. They are stratified in each dimension and always the same, so that a
 posterior gives the same numbers every time, and their order says which belong together: what is
@@ -15,16 +15,15 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 N_DRAWS = 1000
 REFERENCE_ATOMS = 50
-"""Where the law's factor and power are known independently of each other, before any measurement."""
+"""Where, before any measurement, the law's factor and power are known independently."""
 _N_GRID = 41
 _GRID_REACH = 2.0  # of ln σ to either side
 _LN_NOISE_ERROR = 0.4  # of the prior of ln σ
@@ -68,7 +67,7 @@ class Law:
 
     def ln_median(self, n_atoms: int) -> NDArray[np.float64]:
         """Of the median over jobs of one size."""
-        return self.ln_typical + self.power * np.log(n_atoms / REFERENCE_ATOMS)
+        return np.asarray(self.ln_typical + self.power * np.log(n_atoms / REFERENCE_ATOMS))
 
     def of_one(self, n_atoms: int) -> NDArray[np.float64]:
         """One job: no draw of it falls as the number of atoms grows."""
@@ -80,9 +79,7 @@ class Law:
         return np.asarray(np.exp(self.ln_median(n_atoms)[:, None] + noise))
 
 
-def fitted(
-    prior: LawPrior, n_atoms: Sequence[float], values: Sequence[float], stream: int
-) -> Law:
+def fitted(prior: LawPrior, n_atoms: ArrayLike, values: ArrayLike, stream: int) -> Law:
     """What is known after measurements, whatever their order.
 
     Args:

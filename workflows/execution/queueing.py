@@ -42,3 +42,6 @@ class Queue(Protocol):
 
     def cancel(self, keys: Iterable[Key]) -> None:
         """Stop jobs that it has; what comes of them is no news any more."""
+
+    def close(self) -> None:
+        """After the last job of a run has answered: see to the rest."""

@@ -15,6 +15,7 @@ from pymatgen.core.structure import Structure
 
 if TYPE_CHECKING:
     from jobflow import Job
+    from pymatgen.core.lattice import Lattice
 
     from workflows.config import AmorphousSettings, DynamicsSettings
 
@@ -28,20 +29,20 @@ def size_labels(
     """The labels that tell jobs of dynamics and of quenching their number of atoms."""
     settings = {OF_DYNAMICS: dynamics, OF_QUENCH: amorphous}
     return {
-        label: str(n_atoms_widened(structure, wanted.min_cell_width_A))
+        label: str(len(structure) * n_cells_widened(structure.lattice, wanted.min_cell_width_A))
         for label, wanted in settings.items()
         if wanted is not None
     }
 
 
-def n_atoms_widened(structure: Structure, min_width_A: float) -> int:
-    """Atoms of a structure once it was repeated until it is so wide."""
-    return len(structure) * _n_cells(structure.lattice.matrix.tobytes(), min_width_A)
+def n_cells_widened(lattice: Lattice, min_width_A: float) -> int:
+    """How many cells it takes until they are so wide."""
+    return _n_cells(lattice.matrix.tobytes(), min_width_A)
 
 
 @lru_cache(maxsize=10_000)
 def _n_cells(lattice: bytes, min_width_A: float) -> int:
-    """How many cells of a lattice it takes; orderings of one supercell have one lattice."""
+    """Of a lattice, by its bytes: orderings of one supercell share one."""
     from workflows.molecular_dynamics import widened
 
     matrix = np.frombuffer(lattice).reshape(3, 3)

@@ -1,17 +1,17 @@
-"""The process behind `queue_database`: MongoDB's wire protocol, its commands, and the journal.
+"""The process behind `queue_database`: MongoDB's wire protocol and its commands.
 
     python queue_database_server.py PORT [JOURNAL]
 
-It takes any free port for 0, prints the one it has, and ends with its stdin. The journal is a
-SQLite file with documents and indexes as they are; it is written before a command is answered.
+It takes any free port for 0, prints the one it has, and ends with its stdin. The journal is written
+before a command is answered.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import socketserver
-import sqlite3
 import struct
 import sys
 import threading
@@ -19,76 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from indexed_mongomock import Document, Documents, IndexedClient, ServerDocuments
+from indexed_mongomock import Document, IndexedClient, ServerDocuments
 from mongomock_ng.filtering import filter_applies
 from pymongo import ReturnDocument
+from queue_database_journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 _LARGEST_BATCH_BYTES = 12_000_000
 _OP_REPLY, _OP_QUERY, _OP_MSG = 1, 2004, 2013
 _CHECKSUM, _NO_ANSWER = 1, 2
-
-
-class _Journal:
-    """Documents and indexes on disk as they are after the last command that was acknowledged."""
-
-    def __init__(self, path: str) -> None:
-        self._file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._file.execute("pragma journal_mode=WAL")
-        self._file.execute("pragma synchronous=FULL")
-        for table in ("indexes", "documents"):
-            self._file.execute(
-                f"create table if not exists {table} "
-                "(base, collection, key, content, unique (base, collection, key))"
-            )
-
-    def load(self, store: ServerDocuments) -> None:
-        for base, name, key, content in self._file.execute("select * from indexes order by rowid"):
-            index = bson.decode(content)
-            store[base][name].create_index(key, {**index, "key": list(map(tuple, index["key"]))})
-        for base, name, content in self._file.execute(
-            "select base, collection, content from documents order by rowid"
-        ):
-            document = bson.decode(content)
-            store[base][name][document["_id"]] = document
-        for _, _, documents in _collections(store):
-            documents.changed.clear()
-
-    def write(self, store: ServerDocuments) -> None:
-        self._file.execute("begin immediate")
-        for base, name, documents in _collections(store):
-            if documents.redefined:
-                where = "where base = ? and collection = ?"
-                self._file.execute(f"delete from indexes {where}", (base, name))
-                for key, index in documents.indexes.items():
-                    self._put("indexes", base, name, key, index)
-            for key in documents.changed:
-                where = bson.encode({"_id": key})
-                self._put("documents", base, name, where, documents._documents.get(key))
-            documents.redefined = False
-            documents.changed.clear()
-        self._file.execute("commit")
-
-    def _put(self, table: str, base: str, name: str, key: Any, content: Any) -> None:
-        if content is None:
-            self._file.execute(
-                f"delete from {table} where base = ? and collection = ? and key = ?",
-                (base, name, key),
-            )
-        else:
-            self._file.execute(
-                f"insert into {table} values (?, ?, ?, ?) on conflict do update "
-                "set content = excluded.content",
-                (base, name, key, bson.encode(content)),
-            )
-
-
-def _collections(store: ServerDocuments) -> Iterator[tuple[str, str, Documents]]:
-    for base, collections in store._databases.items():
-        for name, documents in collections._collections.items():
-            yield base, name, documents
 
 
 class _Refused(Exception):
@@ -100,11 +41,9 @@ class _Refused(Exception):
 class _Commands:
     """What a server answers to commands; one at a time."""
 
-    writes = ("insert", "update", "delete", "findandmodify", "createindexes", "dropindexes", "drop")
-
     def __init__(self, journal: str | None) -> None:
         self._client = IndexedClient(_store=ServerDocuments())
-        self._journal = _Journal(journal) if journal else None
+        self._journal = Journal(journal) if journal else None
         self._cursors: dict[int, tuple[str, list[RawBSONDocument]]] = {}
         self._cursor_ids = itertools.count(1)
         self._lock = threading.Lock()
@@ -117,14 +56,13 @@ class _Commands:
             try:
                 if not hasattr(self, f"on_{name}"):
                     raise _Refused(f"no such command: {name}", 59)
-                if command.get("startTransaction") or command.get("collation"):
-                    raise _Refused("transactions and collations are not supported")
+                _refuse_unsupported(command)
                 answer = getattr(self, f"on_{name}")(self._client[base], command)
                 return bson.encode({**answer, "ok": 1.0})
             except Exception as error:  # goes to the client
                 return bson.encode({**_error(error), "ok": 0.0})
             finally:
-                if self._journal and name in self.writes:
+                if self._journal:
                     self._journal.write(self._client._store)
 
     def on_insert(self, base: Any, command: Document) -> Document:
@@ -136,6 +74,7 @@ class _Commands:
 
     def on_delete(self, base: Any, command: Document) -> Document:
         def delete(each: Document) -> Document:
+            _refuse_unsupported(each)
             collection = base[command["delete"]]
             method = collection.delete_one if each["limit"] else collection.delete_many
             return {"n": method(each["q"]).deleted_count}
@@ -184,7 +123,8 @@ class _Commands:
         if command["getMore"] not in self._cursors:
             raise _Refused(f"cursor {command['getMore']} not found", 43)
         space, documents = self._cursors.pop(command["getMore"])
-        return self._batch("nextBatch", space, documents, command.get("batchSize"))
+        n_next = command.get("batchSize")
+        return self._batch("nextBatch", space, documents, n_next, command["getMore"])
 
     def on_killcursors(self, base: Any, command: Document) -> Document:
         killed = [each for each in command["cursors"] if self._cursors.pop(each, None)]
@@ -226,6 +166,11 @@ class _Commands:
         base.drop_collection(command["drop"])
         return {}
 
+    def on_dropdatabase(self, base: Any, command: Document) -> Document:
+        for name in base.list_collection_names():
+            base.drop_collection(name)
+        return {}
+
     def on_listcollections(self, base: Any, command: Document) -> Document:
         names = ({"name": name, "type": "collection"} for name in base.list_collection_names())
         chosen = [each for each in names if filter_applies(command.get("filter") or {}, each)]
@@ -257,19 +202,24 @@ class _Commands:
 
     def _cursor(self, space: str, found: Iterable[Document], n_first: int | None) -> Document:
         documents = [RawBSONDocument(bson.encode(document)) for document in found]
-        return self._batch("firstBatch", space, documents, n_first)
+        return self._batch("firstBatch", space, documents, n_first, next(self._cursor_ids))
 
     def _batch(
-        self, name: str, space: str, documents: list[RawBSONDocument], n_documents: int | None
+        self,
+        name: str,
+        space: str,
+        documents: list[RawBSONDocument],
+        n_documents: int | None,
+        cursor: int,
     ) -> Document:
         sizes = itertools.accumulate(len(document.raw) for document in documents)
         n_fitting = max(1, sum(size < _LARGEST_BATCH_BYTES for size in sizes))
         n_now = min(n_fitting, len(documents) if n_documents is None else n_documents)
-        cursor = 0
-        if documents[n_now:]:
-            cursor = next(self._cursor_ids)
-            self._cursors[cursor] = (space, documents[n_now:])
-        return {"cursor": {name: documents[:n_now], "id": bson.Int64(cursor), "ns": space}}
+        left = documents[n_now:]
+        if left:
+            self._cursors[cursor] = (space, left)
+        number = bson.Int64(cursor if left else 0)
+        return {"cursor": {name: documents[:n_now], "id": number, "ns": space}}
 
 
 def _each(command: Document, name: str, execute: Callable[[Document], Document]) -> Document:
@@ -295,7 +245,13 @@ def _each(command: Document, name: str, execute: Callable[[Document], Document])
     return answer
 
 
+def _refuse_unsupported(command: Document) -> None:
+    if command.get("startTransaction") or command.get("collation"):
+        raise _Refused("transactions and collations are not supported")
+
+
 def _update(collection: Any, each: Document) -> Document:
+    _refuse_unsupported(each)
     options: Document = {"upsert": bool(each.get("upsert"))}
     if each.get("arrayFilters"):
         options["array_filters"] = each["arrayFilters"]
@@ -331,6 +287,10 @@ class _Connection(socketserver.StreamRequestHandler):
     server: _Server
 
     def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            self._answer_all()
+
+    def _answer_all(self) -> None:
         while len(header := self.rfile.read(16)) == 16:
             length, request, _, kind = struct.unpack("<iiii", header)
             body = self.rfile.read(length - 16)

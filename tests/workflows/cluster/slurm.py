@@ -229,7 +229,7 @@ class SlurmCluster:
 
     def stop(self) -> None:
         """End the daemons and all jobs."""
-        self._kill("slurmctld")
+        self._end("slurmctld")
         self._kill("slurmd")
         self._kill_jobs()
         self._kill("munged")
@@ -310,6 +310,14 @@ class SlurmCluster:
             daemon.kill()
             daemon.wait()
 
+    def _end(self, name: str) -> None:
+        """Let a daemon see to its own children."""
+        if name in self._daemons:
+            self._daemons[name].terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._daemons[name].wait(timeout=10)
+        self._kill(name)
+
     def _kill_jobs(self) -> None:
         """Kill those who watch over jobs before these, lest they report how they ended."""
         watchers, jobs = [], []
@@ -322,7 +330,15 @@ class SlurmCluster:
         for process in (*watchers, *jobs):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs([*watchers, *jobs], timeout=10)
+        ended = [*watchers, *jobs]
+        _wait(lambda: all(map(_has_ended, ended)), "the jobs were gone", 30, lambda: None)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)  # not all have a parent that cares
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _free_ports(n_ports: int) -> list[int]:

@@ -1,0 +1,34 @@
+"""What a campaign has spent of its budget, and what it has promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workflows.execution.jobs import JobTable
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Core-hours: used by all attempts of all jobs so far, promised to the queue, allowed."""
+
+    used_core_hours: float
+    promised_core_hours: float
+    budget_core_hours: float | None = None
+
+    @property
+    def left_core_hours(self) -> float | None:
+        """What may still be promised; None without a budget, negative beyond it."""
+        if self.budget_core_hours is None:
+            return None
+        return self.budget_core_hours - self.used_core_hours - self.promised_core_hours
+
+
+def spending(table: JobTable, budget_core_hours: float | None) -> Spending:
+    """What the table says; failed and earlier attempts count as they were paid for."""
+    ((used,),) = table.select("select coalesce(sum(core_hours), 0.0) from jobs")
+    ((promised,),) = table.select(
+        "select coalesce(sum(core_hours_promised), 0.0) from queue_jobs where state != 'ended'"
+    )
+    return Spending(used, promised, budget_core_hours)
