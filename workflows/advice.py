@@ -240,13 +240,13 @@ _KNOWN = {
     "SUBMISSION_FAILED": _Known(
         "The scheduler refused the job.",
         "Correct what it complains of in execution.resources.{stage} or in the cluster's file "
-        "(partition, account, limits); `halideflow cluster check` shows what it accepts.",
+        "(partition, account, limits); `halideflow doctor CAMPAIGN` shows what it accepts.",
         "retry",
     ),
     "ALLOCATION_FAILED": _Known(
         "The job in the queue ended with an error before it could do its work.",
         "Read the last lines of the log: mostly halideflow, or what pre_run loads, is not there on "
-        "the node; `halideflow cluster check` tries it.",
+        "the node; `halideflow doctor CAMPAIGN` tries it.",
         "retry",
     ),
     "HOST_UNREACHABLE": _Known(

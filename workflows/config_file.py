@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from screening.errors import InvalidInput
 from workflows.config import CampaignConfig
-from workflows.config_docs import allowed, allowed_keys, choices, json_schema, schema_at
-from workflows.yaml_source import ConfigError, KeyPath, Problem, Source, read_yaml
+from workflows.yaml_models import nearest, read_model
+from workflows.yaml_source import ConfigError, read_yaml
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
     from pymatgen.core.structure import Structure
 
 __all__ = [
@@ -36,18 +29,7 @@ def load_campaign(path: Path) -> CampaignConfig:
     Raises:
         ConfigError: with all problems of the file, each with its line.
     """
-    source, problems = read_yaml(path)
-    try:
-        # JSON's strictness is what is wanted: a list for a tuple, but no "900" or yes for a number
-        config = CampaignConfig.model_validate_json(json.dumps(source.value), strict=True)
-    except ValidationError as error:
-        named = {problem.key for problem in problems}
-        details = error.errors(include_url=False)
-        found = (_problem(d, source) for d in details if not _follows_from_another(d, details))
-        problems.extend(problem for problem in found if problem.key not in named)
-    if problems:
-        raise ConfigError(path, problems)
-    return config
+    return read_model(path, CampaignConfig)
 
 
 def results_folder(config_path: Path, config: CampaignConfig) -> Path:
@@ -143,7 +125,7 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
         if not path.exists():
             shipped = shipped_snapshots()
             raise refuse(
-                f'found "{name}";{_nearest(name, shipped)} allowed: {", ".join(shipped)}, or a '
+                f'found "{name}";{nearest(name, shipped)} allowed: {", ".join(shipped)}, or a '
                 "file or folder relative to the campaign file",
                 "references",
             )
@@ -173,7 +155,7 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
     for i, electrode in enumerate(config.stability.electrodes):
         if not phases_called(electrode, references):
             raise refuse(
-                f'found "{electrode}";{_nearest(electrode, electrode_names())} allowed: '
+                f'found "{electrode}";{nearest(electrode, electrode_names())} allowed: '
                 f"{', '.join(electrode_names())}, or a phase of the snapshot, if the snapshot "
                 "holds it: `halideflow references show` lists its phases",
                 "electrodes",
@@ -181,51 +163,3 @@ def resolve_references(config: CampaignConfig, config_path: Path) -> CampaignCon
             )
     stability = config.stability.model_copy(update={"references": name})
     return config.model_copy(update={"stability": stability})
-
-
-def _follows_from_another(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """Whether a list is too short only because entries of it are wrong."""
-    place = detail["loc"]
-    return detail["type"] == "too_short" and any(
-        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in details
-    )
-
-
-def _problem(detail: ErrorDetails, source: Source) -> Problem:
-    """What pydantic found, at its place in the file and in our words."""
-    here = source.at(detail["loc"])
-    schema = schema_at(here.path)
-    match detail["type"]:
-        case "missing" if isinstance(key := detail["loc"][-1], str):
-            needed = allowed(schema_at((*here.path, key)))
-            return here.problem(f"required key is missing; needed: {needed}", key)
-        case "extra_forbidden":
-            return here.problem(_unknown_key(here.path))
-        case "value_error":
-            message = str(detail["ctx"]["error"])
-            return _culprit(here, message).problem(message)
-    values = choices(schema)
-    hint = _nearest(here.value, values) if len(values) > 1 else ""
-    return here.problem(f"found {here.found};{hint} allowed: {allowed(schema)}")
-
-
-def _unknown_key(path: KeyPath) -> str:
-    """Says what was meant: a similar key of this block, or the same key of another one."""
-    *block, key = path
-    keys = allowed_keys(schema_at(block))
-    homes = [b for b in allowed_keys(json_schema()) if key in allowed_keys(schema_at((b,)))]
-    hint = f" did you mean {homes[0]}.{key}?" if homes else _nearest(key, keys)
-    return f"unknown key;{hint} allowed: {', '.join(keys)}"
-
-
-def _nearest(found: Any, known: Iterable[Any]) -> str:
-    """` did you mean ...?`, where there is something near."""
-    spellings = {str(choice).lower(): str(choice) for choice in known}
-    near = get_close_matches(str(found).lower(), spellings, n=1)
-    return f" did you mean {spellings[near[0]]}?" if near else ""
-
-
-def _culprit(block: Source, message: str) -> Source:
-    """The first key in the file that a message about a whole block names."""
-    words = re.findall(r"\w+", message)
-    return next((block.children[word] for word in words if word in block.children), block)

@@ -57,8 +57,8 @@ class CampaignResults:
             raise NotFinished(nothing)
         self.config = config
         self.folder = folder
-        self.table = JobTable(folder.database, read_only=True)
         try:
+            self.table = JobTable(folder.database, read_only=True)
             ((run,),) = self.table.select("select max(run) from jobs")
         except sqlite3.OperationalError as error:  # killed before there was a table
             raise NotFinished(nothing) from error
@@ -109,7 +109,7 @@ class CampaignResults:
         if not self.surroundings.is_being_run:
             return None
         ((started_at,),) = self.table.select("select max(started_at) from runs")
-        return float(started_at)
+        return None if started_at is None else float(started_at)
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -197,6 +197,21 @@ class CampaignResults:
         Raises:
             InvalidInput: the campaign has no such candidate.
         """
+        entry = self._entry(identifier)
+        outputs = self.outputs(_uuids(entry).values())
+        (row,) = (row for row in self.ranking() if row.id == identifier)
+        return CandidateView(
+            info=CandidateInfo(**entry["candidate"]),
+            row=row,
+            relax=_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
+            stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
+            transport=_document(self._last_document, outputs.get(entry["transport"]["uuid"])),
+            amorphous=_document(AmorphousDocument, outputs.get(_uuids(entry).get("amorphous", ""))),
+            ensemble=self._ensemble(entry),
+            jobs=tuple(self.jobs_of(identifier)),
+        )
+
+    def _entry(self, identifier: str) -> dict[str, Any]:
         import difflib
 
         entries = {entry["candidate"]["id"]: entry for entry in self.entries()}
@@ -207,26 +222,14 @@ class CampaignResults:
                 f"{identifier}: no such candidate among {len(entries)}; {hint}"
                 "`halideflow rank CAMPAIGN` lists them"
             )
-        entry = entries[identifier]
-        outputs = self.outputs(_uuids(entry).values())
-        (row,) = (row for row in self.ranking() if row.id == identifier)
-        return CandidateView(
-            info=CandidateInfo(**entry["candidate"]),
-            row=row,
-            relax=_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
-            stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
-            transport=_document(self._last_document, outputs.get(entry["transport"]["uuid"])),
-            amorphous=_document(AmorphousDocument, outputs.get(_uuids(entry).get("amorphous", ""))),
-            ensemble=self._ensemble(entry, list(entries.values())),
-            jobs=tuple(self._jobs_of(entry)),
-        )
+        return entries[identifier]
 
-    def _ensemble(
-        self, entry: dict[str, Any], entries: list[dict[str, Any]]
-    ) -> OrderingEnsemble | None:
+    def _ensemble(self, entry: dict[str, Any]) -> OrderingEnsemble | None:
         """None where fewer than two orderings have been relaxed, or not the one asked for."""
         space = entry["candidate"]["origin"].get("space")
-        alike = [e for e in entries if space and e["candidate"]["origin"].get("space") == space]
+        alike = [
+            e for e in self.entries() if space and e["candidate"]["origin"].get("space") == space
+        ]
         outputs = self.outputs(other["relax"]["uuid"] for other in alike)
         relaxed = [
             (CandidateInfo(**other["candidate"]), document.result)
@@ -236,9 +239,14 @@ class CampaignResults:
         ]
         return ensemble_of(entry["candidate"]["id"], relaxed)
 
-    def _jobs_of(self, entry: dict[str, Any]) -> list[JobView]:
-        """By uuid, not by label: candidates of one structure share their jobs."""
-        return self.jobs.page(JobFilter(of=tuple(_uuids(entry).values())), by_stage=True)
+    def jobs_of(self, identifier: str) -> list[JobView]:
+        """Jobs of a candidate: by uuid, not by label, for one structure may serve several.
+
+        Raises:
+            InvalidInput: the campaign has no such candidate.
+        """
+        uuids = tuple(_uuids(self._entry(identifier)).values())
+        return self.jobs.page(JobFilter(of=uuids), by_stage=True)
 
     def relaxed(self) -> dict[str, RelaxDocument]:
         """Candidate id -> answer of its relaxation, where there is one."""
@@ -269,7 +277,7 @@ class CampaignResults:
 
     def left_out(self) -> dict[str, str]:
         """Compositions and files that became no candidate, with the reason."""
-        output = self._enumeration()
+        output = self._enumeration
         return {entry["formula"]: entry["reason"] for entry in output["left_out"]} if output else {}
 
     def left_out_files(self) -> dict[str, str]:
@@ -298,9 +306,10 @@ class CampaignResults:
 
     def entries(self) -> list[dict[str, Any]]:
         """Each candidate with the references to the answers of its stages."""
-        output = self._enumeration()
+        output = self._enumeration
         return list(output["candidates"]) if output else []
 
+    @cached_property
     def _enumeration(self) -> dict[str, Any] | None:
         rows = list(
             self.table.select(

@@ -20,8 +20,9 @@ from workflows.config import StoreSettings
 from workflows.cost.cores import cores_here, jobs_take
 from workflows.engines import batching
 from workflows.execution.batching import Batching
+from workflows.execution.events import JobEvent, Summary
 from workflows.execution.jobs import JobTable
-from workflows.execution.local import JobEvent, LocalExecutor, Summary
+from workflows.execution.local import LocalExecutor
 from workflows.results import ResultsFolder
 from workflows.vasp.execution import processes_execute
 

@@ -33,7 +33,12 @@ def read_model(path: Path, model: type[Model]) -> Model:
     except ValidationError as error:
         named = {problem.key for problem in problems}
         schema = schema_of(model)
-        found = (_problem(d, source, schema) for d in error.errors(include_url=False))
+        details = error.errors(include_url=False)
+        found = (
+            _problem(detail, source, schema)
+            for detail in details
+            if not _follows_from_another(detail, details)
+        )
         problems.extend(problem for problem in found if problem.key not in named)
     if problems:
         raise ConfigError(path, problems)
@@ -83,11 +88,20 @@ def _branches(schema: Schema) -> Iterator[Schema]:
 
 def _inside(schema: Schema, step: str | int) -> Schema | None:
     if isinstance(step, int):
-        found = schema.get("items")
+        places = schema.get("prefixItems", [])
+        found = places[step] if step < len(places) else schema.get("items")
     else:
         others = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
         found = schema.get("properties", {}).get(step, others[0])
     return found if isinstance(found, dict) else None
+
+
+def _follows_from_another(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Whether a list is too short only because entries of it are wrong."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in details
+    )
 
 
 def _problem(detail: ErrorDetails, source: Source, schema: Schema) -> Problem:

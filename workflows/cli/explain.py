@@ -113,11 +113,7 @@ def _explain_candidate(
     from workflows.advice import advice_for
 
     on_cluster = results.config.execution.cluster is not None
-    jobs = [
-        job
-        for job in results.candidate(row.id).jobs
-        if job.why or job.state in ("failed", "running")
-    ]
+    jobs = [job for job in results.jobs_of(row.id) if job.why or job.state in ("failed", "running")]
     advice = advice_for(row.failure.code, row.stage, on_cluster) if row.failure else None
     if as_json:
         print_json(

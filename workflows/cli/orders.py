@@ -91,9 +91,10 @@ def pause(campaign: CampaignOrResults, stage: Stage = None, candidate: OneCandid
     n_held = states["waiting"] + states["paused"]
     lifted_by = _resume(selection, campaign)
     typer.echo(f"paused: {named(selection)}; {_jobs(n_held)} held back until `{lifted_by}`")
-    going_on = {"running": "running", "queued": "in the queue"}
-    if n_by_state := [f"{states[s]:,} {what}" for s, what in going_on.items() if states[s]]:
-        typer.echo(f"{' and '.join(n_by_state)} go on; `halideflow cancel` ends them")
+    kinds = {"running": "running", "queued": "in the queue"}
+    if going_on := [f"{states[s]:,} {what}" for s, what in kinds.items() if states[s]]:
+        stop = with_campaign("halideflow cancel CAMPAIGN", campaign)
+        typer.echo(f"{' and '.join(going_on)}: goes on; `{stop}` ends jobs")
 
 
 def resume(

@@ -11,12 +11,14 @@ import typer
 from screening.errors import InvalidInput
 from workflows.cli.common import CampaignFile, ExitCode, Json, print_json
 from workflows.cli.enumerate import counts_of, listed, n_kept_of, print_notes, print_survey
+from workflows.cli.plan_price import price_json, price_of, print_price
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from screening.survey import Survey
     from workflows.config import CampaignConfig, EngineSettings
+    from workflows.cost.price import CampaignPrice
     from workflows.vasp.inputs import Potcars
 
 _N_SHOWN = 8
@@ -42,7 +44,7 @@ def plan(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a run of CAMPAIGN would do, before anything runs.
+    """Say what a run of CAMPAIGN would do and cost, before anything runs.
 
     Exit code 2 where a composition has more orderings than its settings allow.
     """
@@ -59,16 +61,25 @@ def plan(
         raise InvalidInput(
             "--candidate chooses whose inputs are written; give --inputs DIR with it"
         )
-    survey = survey_candidates(config.candidates, read_structures(config, campaign))
+    structures = read_structures(config, campaign)
+    survey = survey_candidates(config.candidates, structures)
     beyond = _beyond_engine(survey, config.engine)
     potcars = _potcars(survey, config, beyond)
+    resolved, problems_of_references = _with_references(config, campaign)
     problems = survey.problems()
-    if inputs is None:
-        problems += _problems_of_references(config, campaign)
+    if inputs is None:  # which can be looked at without any
+        problems += problems_of_references
     n_candidates = n_kept_of(survey)
     temperatures_K = config.dynamics.temperatures_K if config.dynamics else ()
     folder = results_folder(campaign, config)
+
+    def price() -> CampaignPrice | None:
+        if problems or not n_candidates or resolved is None:
+            return None
+        return price_of(resolved, survey, structures, folder)
+
     if as_json:
+        priced = price()
         print_json(
             {
                 "campaign": config.name,
@@ -79,6 +90,7 @@ def plan(
                 "n_dynamics_at_most": n_candidates * len(temperatures_K),
                 "potcars": potcars.labels if potcars else None,
                 "potcars_missing": list(potcars.missing) if potcars else None,
+                "price": price_json(priced) if priced else None,
             }
         )
     else:
@@ -90,21 +102,24 @@ def plan(
         if n_candidates and not problems:
             typer.echo(_what_follows(config, n_candidates, temperatures_K))
             typer.echo(f"results would go to {folder}")
+        if (priced := price()) is not None:
+            print_price(priced)
     if inputs is not None and not problems:
         _write_inputs(survey, config, inputs, candidate or [])
     if problems or not n_candidates:
         raise typer.Exit(ExitCode.BAD_INPUT)
 
 
-def _problems_of_references(config: CampaignConfig, campaign: Path) -> list[str]:
-    """What is wrong with the reference phases; inputs can be looked at without any."""
+def _with_references(
+    config: CampaignConfig, campaign: Path
+) -> tuple[CampaignConfig | None, list[str]]:
+    """The campaign with its reference phases found, or what is wrong with them."""
     from workflows.config_file import ConfigError, resolve_references
 
     try:
-        resolve_references(config, campaign)
+        return resolve_references(config, campaign), []
     except ConfigError as error:
-        return [str(error)]
-    return []
+        return None, [str(error)]
 
 
 def _what_follows(

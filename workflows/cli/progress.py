@@ -20,7 +20,7 @@ from workflows.execution.jobs import FINISHED
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from workflows.execution.local import JobEvent
+    from workflows.execution.events import JobEvent
 
 SHOWN = {
     "enumerate": "enumerate",

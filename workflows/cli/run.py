@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from screening.ranked import RankedCandidate
     from workflows.config import CampaignConfig
-    from workflows.execution.local import Summary
+    from workflows.execution.events import Summary
     from workflows.read_model import CampaignResults
     from workflows.results import ResultsFolder
 

@@ -90,7 +90,9 @@ def _lines(results: CampaignResults, campaign: Path) -> list[str]:
 
     lines = [_core_hours(results)]
     if results.running_since is not None:
-        lines.append(f"being run since {_moment(results.running_since)}")
+        driver = results.notes.get("driver")
+        by = f" by {driver.text}" if driver else ""
+        lines.append(f"being run since {_moment(results.running_since)}{by}")
         lines += [
             f"{name}: {note.text} (since {_moment(note.at)})"
             for name, note in results.notes.items()

@@ -35,7 +35,7 @@ from workflows.execution_settings import ExecutionSettings
 if TYPE_CHECKING:
     from maggma.core import Store
 
-    from workflows.execution.local import JobEvent
+    from workflows.execution.events import JobEvent
 
 _LONGEST_END_S = 30.0
 _SHARE_OF_END = 0.1
@@ -54,9 +54,9 @@ class Terms(BaseModel):
 
 
 def queue_job(uuid: str, name: str, records: Iterable[JobRecord], terms: Terms) -> Job:
-    """The job that jobflow-remote gets: it runs `records`, whose parents have answered."""
+    """The job that jobflow-remote gets: it runs `records`, and fetches what they refer to."""
     records = list(records)
-    parents = {parent for record in records for parent in record.parents}
+    parents = {parent for record in records for parent in _referred_to(record)}
     made = run_in_allocation(
         [_packed(record) for record in records],
         {parent: OutputReference(parent) for parent in sorted(parents)},
@@ -187,6 +187,18 @@ def _answer(key: Key, outcome: Outcome, store: JobStore) -> Answer:
         list(store.docs_store.query({"uuid": uuid, "index": index})),
         list(arrays.query({"job_uuid": uuid, "job_index": index})),
     )
+
+
+def _referred_to(record: JobRecord) -> set[str]:
+    """Jobs whose answers a job needs; the graph knows only of those in its own part."""
+    import orjson
+    from jobflow.core.reference import find_and_get_references
+
+    if b"OutputReference" not in record.spec:
+        return set()
+    spec = orjson.loads(record.spec)
+    inputs = (spec["function_args"], spec["function_kwargs"])
+    return {reference.uuid for reference in find_and_get_references(inputs)}
 
 
 def _packed(record: JobRecord) -> str:

@@ -27,6 +27,7 @@ from workflows.cluster.project import as_yaml, read_project, write_atomically
 from workflows.cluster.resources import asked_for
 from workflows.cluster.stores import documents_in, unavailable
 from workflows.cluster.translation import collections_of
+from workflows.cluster.worker_shell import without_stdin
 from workflows.yaml_models import nearest
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class CampaignProject:
 
     def host(self, worker: str) -> BaseHost:
         """Where commands of a worker are run; not connected."""
-        return self.project.workers[worker].get_host()
+        return without_stdin(self.project.workers[worker].get_host())
 
     @property
     def server(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from screening.errors import InvalidInput, ScreeningError
 from workflows.check import Check, guarded
-from workflows.cluster.environment_checks import environment, potcars, scratch, vasp
+from workflows.cluster.environment_checks import environment_checks, scratch
 from workflows.cluster.project import cluster_called, project_file, read_project
 from workflows.cluster.resource_checks import resources, workers_asked
 from workflows.cluster.worker_shell import WorkerShell
@@ -115,12 +115,8 @@ def _on_the_worker(
     yield scheduler
     if scheduler.state != "fail":
         yield guarded("resources", lambda: resources(config, cluster, shell), by_hand)
-    python = guarded("environment", lambda: environment(shell, cluster, config), by_hand)
-    yield python
+    yield from environment_checks(shell, cluster, config, labels)
     yield guarded("scratch", lambda: scratch(shell, cluster.scratch), "choose scratch")
-    if config.engine.name == "vasp" and python.state != "fail":
-        yield guarded("vasp there", lambda: vasp(shell, cluster, config), by_hand)
-        yield guarded("potcars there", lambda: potcars(shell, cluster, labels()), by_hand)
 
 
 def _connection(shell: WorkerShell, cluster: ClusterSettings) -> Check:
@@ -164,7 +160,7 @@ def _login_shell(shell: WorkerShell, worker: WorkerConfig) -> Check:
         shown = told if len(told) <= 200 else f"{told[:200]}…"
         return Check(
             "login shell",
-            "fail" if noise else "warn",
+            "fail" if noise or worker.scheduler_type == "shell" else "warn",  # ps fails by stderr
             f"prints with every command: {shown}",
             "let ~/.bashrc and ~/.bash_profile print in interactive shells only, by "
             "`[[ $- == *i* ]] || return` before what prints; else answers of the scheduler cannot "

@@ -35,8 +35,8 @@ from workflows.run import run_campaign
 if TYPE_CHECKING:
     from jobflow import JobStore
 
+    from workflows.execution.events import JobEvent, Summary
     from workflows.execution.jobs import JobTable
-    from workflows.execution.local import JobEvent, Summary
     from workflows.execution_settings import ExecutionSettings
 
 _MOST_WORKERS = 4

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import platform
 import shlex
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from screening.errors import InvalidInput
-from workflows.check import Check, State
+from workflows.check import Check, guarded
 
 if TYPE_CHECKING:
     from workflows.cluster.settings import ClusterSettings
@@ -20,78 +21,111 @@ _KIB_PER_GIB = 2**20
 _MIN_FREE_GIB, _COMFORTABLE_FREE_GIB = 1, 50
 _PYTHON_TIMEOUT_S = 300  # torch from a slow file system
 _PACKAGES = ("halideflow", "jobflow-remote", "jobflow", "atomate2", "pymatgen")
-_ENVIRONMENT = """
+_PROBE = """
 import json, platform, sys
 from importlib.metadata import version
 from workflows.config import EngineSettings
 from workflows.engines import engine_convention, load_engine
-import workflows.cluster.allocation
-settings = EngineSettings.model_validate_json(sys.argv[2])
-load_engine(settings)
-if settings.runs_vasp:
-    import workflows.vasp.makers
-else:
-    load_engine(settings).calculator()
-print(json.dumps({
-    "python": platform.python_version(),
-    "versions": {name: version(name) for name in json.loads(sys.argv[1])},
-    "engine": engine_convention(settings).model_dump(mode="json"),
-}))
-"""
-_VASP = """
-import json, sys
 from workflows.execution_settings import ExecutionSettings
-from workflows.vasp.makers import Program
-program = Program.of(
-    is_rehearsal=False, execution=ExecutionSettings.model_validate_json(sys.argv[1])
-)
-print(json.dumps([program.command, program.gamma_command]))
-"""
-_POTCARS = """
-import json, sys
-from workflows.vasp.potcars import library, missing_labels
-print(json.dumps([str(library() or ""), missing_labels(json.loads(sys.argv[1]))]))
+import workflows.cluster.allocation
+
+asked = json.loads(sys.argv[1])
+settings = EngineSettings.model_validate(asked["engine"])
+engine = load_engine(settings)
+found = {
+    "python": platform.python_version(),
+    "versions": {name: version(name) for name in asked["packages"]},
+    "engine": engine_convention(settings).model_dump(mode="json"),
+}
+if settings.runs_vasp:
+    from workflows.vasp.makers import Program
+    from workflows.vasp.potcars import library, missing_labels
+
+    execution = ExecutionSettings.model_validate(asked["execution"])
+    program = Program.of(is_rehearsal=settings.name == "rehearsal", execution=execution)
+    found["commands"] = [program.command, program.gamma_command]
+    found["library"] = str(library() or "")
+    found["missing"] = missing_labels(asked["labels"])
+else:
+    engine.calculator()
+print(json.dumps(found))
 """
 
 
-def _python(shell: WorkerShell, cluster: ClusterSettings, script: str, *arguments: str) -> Any:
-    """What a script prints in its last line, run as jobs are."""
-    words = [cluster.python, "-c", script, *arguments]
+def environment_checks(
+    shell: WorkerShell,
+    cluster: ClusterSettings,
+    config: CampaignConfig,
+    labels: Callable[[], list[str]],
+) -> Iterator[Check]:
+    """Whether the same halideflow, and what the engine needs, are there after modules are loaded.
+
+    Args:
+        shell: of the worker.
+        cluster: that it belongs to.
+        config: of the campaign.
+        labels: of the pseudopotentials that it needs.
+    """
+    runs_vasp = config.engine.name == "vasp"
+    found: dict[str, Any] = {}
+
+    def start() -> Check:
+        needed = labels() if runs_vasp else []
+        try:
+            found.update(_ask(shell, cluster, config, needed), labels=needed)
+        except InvalidInput as error:
+            told = f"{cluster.python}: {error}"
+            return Check("environment", "fail", told, f"{_mend(cluster)}, or correct environment")
+        return _environment(found, cluster, config)
+
+    yield guarded("environment", start, "try it by hand on the cluster")
+    if runs_vasp and found:
+        yield guarded("vasp there", lambda: _vasp(found, shell, cluster), "try it by hand there")
+        yield _potcars(found)
+
+
+def _ask(
+    shell: WorkerShell, cluster: ClusterSettings, config: CampaignConfig, labels: list[str]
+) -> dict[str, Any]:
+    asked = {
+        "packages": _PACKAGES,
+        "engine": config.engine.model_dump(mode="json"),
+        "execution": cluster.execution(config.execution).model_dump(mode="json"),
+        "labels": labels,
+    }
+    words = [cluster.python, "-c", _PROBE, json.dumps(asked)]
     answer = shell.run(shlex.join(words), as_job=True, timeout_s=_PYTHON_TIMEOUT_S)
     if answer.code:
         raise InvalidInput(answer.complaint)
-    return json.loads(answer.stdout.strip().splitlines()[-1])
+    found: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
+    return found
 
 
-def environment(shell: WorkerShell, cluster: ClusterSettings, config: CampaignConfig) -> Check:
-    """Whether the same halideflow and the campaign's engine start there as jobs would."""
+def _mend(cluster: ClusterSettings) -> str:
+    return f"install halideflow {version('halideflow')} into {cluster.environment}"
+
+
+def _environment(there: dict[str, Any], cluster: ClusterSettings, config: CampaignConfig) -> Check:
     from workflows.engines import engine_convention
 
-    mend = f"install halideflow {version('halideflow')} into {cluster.environment}"
-    try:
-        there = _python(
-            shell,
-            cluster,
-            _ENVIRONMENT,
-            json.dumps(_PACKAGES),
-            config.engine.model_dump_json(),
-        )
-    except InvalidInput as error:
-        return Check("environment", "fail", f"{cluster.python}: {error}", f"{mend}, or correct it")
-    other = {
-        name: found for name, found in there["versions"].items() if found != _version_here(name)
-    }
-    told = ", ".join(f"{name} {found}, here {_version_here(name)}" for name, found in other.items())
-    if there["engine"] != engine_convention(config.engine).model_dump(mode="json"):
-        told += f"{told and '; '}engine {there['engine']['potential']} of another convention"
+    other = [
+        f"{name} {found}, here {_version_here(name)}"
+        for name, found in there["versions"].items()
+        if found != _version_here(name)
+    ]
+    is_same_engine = there["engine"] == engine_convention(config.engine).model_dump(mode="json")
+    if not is_same_engine:
+        other.append("its energies are of another convention")
+    versions = there["versions"]["halideflow"]
     found = (
-        f"{cluster.environment}: Python {there['python']}, halideflow "
-        f"{there['versions']['halideflow']}, engine {there['engine']['potential']}"
+        f"{cluster.environment}: Python {there['python']}, halideflow {versions}, engine "
+        f"{there['engine']['potential']}"
     )
-    if told:
-        is_fatal = "halideflow" in other or "engine" in told
-        state: State = "fail" if is_fatal else "warn"
-        return Check("environment", state, f"{found}; {told}", f"{mend}, with constraints.txt")
+    if other:
+        is_same = versions == _version_here("halideflow") and is_same_engine
+        advice = f"{_mend(cluster)}, with constraints.txt"
+        told = f"{found}; {'; '.join(other)}"
+        return Check("environment", "warn" if is_same else "fail", told, advice)
     return Check("environment", "ok", found)
 
 
@@ -118,10 +152,8 @@ def scratch(shell: WorkerShell, folder: str) -> Check:
     return Check("scratch", "ok", found)
 
 
-def vasp(shell: WorkerShell, cluster: ClusterSettings, config: CampaignConfig) -> Check:
-    """Whether what the campaign starts is there once modules are loaded."""
-    execution = cluster.execution(config.execution)
-    commands = _python(shell, cluster, _VASP, execution.model_dump_json())
+def _vasp(there: dict[str, Any], shell: WorkerShell, cluster: ClusterSettings) -> Check:
+    commands = there["commands"]
     found = f"vasp_command: {commands[0]}; vasp_gamma_command: {commands[1]}"
     lacking, launchers = [], []
     for command in commands:
@@ -143,11 +175,10 @@ def vasp(shell: WorkerShell, cluster: ClusterSettings, config: CampaignConfig) -
     return Check("vasp there", "ok", found)
 
 
-def potcars(shell: WorkerShell, cluster: ClusterSettings, labels: list[str]) -> Check:
-    """Which labels jobs would not find."""
-    folder, missing = _python(shell, cluster, _POTCARS, json.dumps(labels))
-    needed = f"needed: {', '.join(labels)}"
-    where = f"in {folder}" if folder else "PMG_VASP_PSP_DIR is not set there"
+def _potcars(there: dict[str, Any]) -> Check:
+    missing = there["missing"]
+    needed = f"needed: {', '.join(there['labels'])}"
+    where = f"in {there['library']}" if there["library"] else "PMG_VASP_PSP_DIR is not set there"
     if missing:
         return Check(
             "potcars there",

@@ -98,9 +98,14 @@ def main() -> None:
     """Run it."""
     from jobflow_remote.jobs.runner import Runner
 
-    warnings.filterwarnings("ignore", category=FutureWarning, module="jobflow_remote")
+    from workflows.cluster.worker_shell import without_stdin
+
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of monty, which it uses
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    Runner(project_name=sys.argv[1]).run()
+    runner = Runner(project_name=sys.argv[1])
+    for host in runner.hosts.values():
+        without_stdin(host)
+    runner.run()
 
 
 if __name__ == "__main__":

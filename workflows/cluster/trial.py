@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -23,7 +24,7 @@ from jobflow_remote.jobs.runner import Runner
 from jobflow_remote.jobs.state import JobState
 
 from workflows.cluster.campaign_project import CampaignProject, campaign_project, open_queue
-from workflows.cluster.worker_shell import WorkerShell
+from workflows.cluster.worker_shell import WorkerShell, without_stdin
 from workflows.config import StoreSettings
 from workflows.execution_settings import StageResources
 from workflows.results import ResultsFolder
@@ -45,6 +46,7 @@ _STEPS = [
     )
 ]
 _LAST_LINES = 3
+_ERROR = re.compile(r"[A-Za-z_.]+( error)?: ")
 _REASON = {
     "slurm": "squeue --noheader --jobs={} --format='%T, %r'",
     "pbs": "qstat -f {} | grep -E 'job_state|comment' | tr -s ' \\n' ' '",
@@ -89,6 +91,8 @@ def try_workers(
         open_queue(project).close()
         with _quiet(), project.selected(), project.database_errors():
             runner = Runner(project.name)
+            for host in runner.hosts.values():
+                without_stdin(host)
             try:
                 return list(_trials(runner, project, workers, limit_s))
             finally:
@@ -129,13 +133,15 @@ def _trials(
 
 
 def _why(runner: Runner, info: JobInfo, error: str) -> str:
-    """The last lines of what the job, or the attempt to send it, printed."""
-    lines = error.strip().splitlines()[-1:]
+    """The error that a traceback ends with, and the last lines of what the job printed."""
+    lines = error.strip().splitlines()
+    starts = [number for number, line in enumerate(lines) if _ERROR.match(line)]
+    told = lines[starts[-1] if starts else -1 :]
     if info.run_dir:
         shell = WorkerShell(runner.get_host(info.worker), "")
         tail = shell.run(f"tail -n {_LAST_LINES} {info.run_dir}/queue.err 2>/dev/null")
-        lines += tail.stdout.strip().splitlines()
-    return " | ".join(line.strip() for line in lines)
+        told += tail.stdout.strip().splitlines()
+    return " | ".join(line.strip() for line in told)
 
 
 def _reason(runner: Runner, info: JobInfo) -> str:

@@ -44,7 +44,7 @@ class WorkerShell:
     @classmethod
     def of(cls, worker: WorkerConfig) -> WorkerShell:
         """A worker's; not connected yet."""
-        return cls(worker.get_host(), worker.pre_run or "")
+        return cls(without_stdin(worker.get_host()), worker.pre_run or "")
 
     def run(self, command: str, *, as_job: bool = False, timeout_s: int = 60) -> Answer:
         """Run a line of bash.
@@ -62,3 +62,14 @@ class WorkerShell:
                 f"bash -c {shlex.quote(script)}", timeout=timeout_s
             )
         return Answer(stdout.partition(f"{_MARK}\n")[2], stderr, code)
+
+
+def without_stdin(host: BaseHost) -> BaseHost:
+    """A host whose commands do not take what this process has on its standard input.
+
+    Fabric would pass it on to them, a line that somebody types meanwhile as well.
+    """
+    connection = getattr(host, "connection", None)  # of the remote ones
+    if connection is not None:
+        connection.config.run.in_stream = False
+    return host

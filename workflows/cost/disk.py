@@ -22,17 +22,19 @@ _DOCUMENTS = {"relax": 17_000, "dynamics": 10_000, "quench": 10_000}
 _TRAJECTORY = 2_500
 _PER_FRAME = 24.0
 _PER_FRAME_AND_ATOM = 10.6
-# Text that VASP writes (OUTCAR, vasprun.xml, XDATCAR, ...), and what gzip leaves of it: from runs
-# of the rehearsal of 24 to 128 atoms.
-_PER_RUN = 60_000.0
-_PER_STEP_AND_ATOM = 150.0
-_GZIPPED_TEXT = 0.3
+# Text that VASP writes (OUTCAR, vasprun.xml, XDATCAR, ...), what gzip leaves of it, and what stays
+# where large files are deleted: from 70 runs of the rehearsal, 2 to 128 atoms, to 20 %.
+_PER_RUN = 150_000.0
+_PER_STEP = 6_000.0
+_PER_STEP_AND_ATOM = 250.0
+_GZIPPED_TEXT = 0.25
+_SMALL_PER_RUN = 30_000.0
+_SMALL_PER_STEP = 650.0
 # A guess for VASP itself, from its grids: at 520 eV and 22 Å³ an atom CHGCAR is 1.4 MB an atom and
 # spin, and three runs leave nine of them with AECCAR and LOCPOT; dynamics leaves a WAVECAR a run.
 _DENSITIES_PER_ATOM = 13e6
 _GZIPPED_DENSITIES = 0.4
 _WAVECAR_PER_ATOM_SQUARED = 10_000.0
-_KEPT_WHERE_DELETED = 50_000.0
 _RUNS_OF_A_RELAXATION = 3
 _RUNS_BEFORE_PRODUCTION = 2
 
@@ -70,8 +72,8 @@ def _files_of_vasp(
         production_ps = n_steps * dynamics.timestep_fs / 1000 - before_ps
         n_runs = _RUNS_BEFORE_PRODUCTION + production_ps / dynamics.segment_ps
     if kept == "delete":
-        return n_runs * _KEPT_WHERE_DELETED
-    text = n_runs * _PER_RUN + n_steps * n_atoms * _PER_STEP_AND_ATOM
+        return n_runs * _SMALL_PER_RUN + n_steps * _SMALL_PER_STEP
+    text = n_runs * _PER_RUN + n_steps * (_PER_STEP + n_atoms * _PER_STEP_AND_ATOM)
     grids, waves = 0.0, 0.0
     if config.engine.name == "vasp" and stage == "relax":
         grids = n_atoms * _DENSITIES_PER_ATOM

@@ -1,21 +1,21 @@
 """Which jobs a run of a campaign would start, by number of atoms, without running any.
 
 What is finished is known by the same fingerprints that a run goes by. Dynamics is for candidates
-that pass the gates: where that is not known yet, what would follow is kept apart.
+that pass the gates: where that is not known yet, what would follow is kept apart. Where a gate lets
+the lowest ordering alone through, the orderings of a composition in a host count as one candidate.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workflows.cost.known import KnownJobs, Sizes, Standing, sizes_of
+from workflows.cost.known import KnownJobs, Standing, sizes_of
 from workflows.execution_settings import QueuedStage
 
 if TYPE_CHECKING:
-
     from screening.survey import Survey
     from workflows.config import CampaignConfig
 
@@ -63,6 +63,7 @@ class ExpectedJobs:
         undecided: candidates whose gates have not been asked, by what would follow.
         n_passed: candidates that have passed their gates, of this config.
         n_stopped: candidates that have not.
+        of_earlier_settings: that these are not of this config, of which none has come to the gates.
         n_not_looked_up: candidates that were too many to be looked up, though there are results.
     """
 
@@ -70,6 +71,7 @@ class ExpectedJobs:
     undecided: Counter[Bundle] = field(default_factory=Counter)
     n_passed: int = 0
     n_stopped: int = 0
+    of_earlier_settings: bool = False
     n_not_looked_up: int = 0
 
     @property
@@ -100,39 +102,65 @@ def no_jobs(config: CampaignConfig) -> ExpectedJobs:
 def surveyed_jobs(survey: Survey, config: CampaignConfig) -> ExpectedJobs:
     """All of a campaign that was never run; a few fewer where orderings are the same crystal."""
     expected = no_jobs(config)
+    bundles: dict[object, Counter[Bundle]] = defaultdict(Counter)
     for sizes in sizes_of(survey, config).values():
         expected.stages["relax"].add("new", sizes.relax, sizes.n_kept)
-        if bundle := bundle_of(sizes, config):
-            expected.undecided[bundle] += sizes.n_kept
+        if bundle := _bundle(sizes.following(config)):
+            bundles[sizes.rivals][bundle] += sizes.n_kept
+    for rivals in bundles.values():
+        if only_one_passes(config):
+            expected.undecided[_largest(rivals)] += 1
+        else:
+            expected.undecided += rivals
     return expected
 
 
 def known_jobs(known: Iterable[KnownJobs], config: CampaignConfig) -> ExpectedJobs:
     """All of a campaign that was run before, as far as it has come."""
     expected = no_jobs(config)
-    for candidate in known:
+    contests: dict[object, list[KnownJobs]] = defaultdict(list)
+    for number, candidate in enumerate(known):
         expected.stages["relax"].add(candidate.relax, candidate.sizes.relax)
-        expected.n_passed += candidate.gates == "passed"
-        expected.n_stopped += candidate.gates == "stopped"
-        if candidate.gates == "stopped":
-            continue
-        open_: Counter[tuple[QueuedStage, int]] = Counter()
-        for job in candidate.following:
-            stage = expected.stages[job.stage]
-            if candidate.gates == "passed" or job.standing in ("finished", "in queue"):
-                stage.add(job.standing, job.n_atoms)
-                stage.spent_core_hours += job.spent_core_hours if job.standing == "new" else 0.0
-            else:
-                open_[job.stage, job.n_atoms] += 1
+        contests[candidate.sizes.rivals if only_one_passes(config) else number].append(candidate)
+    for contest in contests.values():
+        is_decided = any(candidate.gates == "passed" for candidate in contest)
+        expected.n_passed += is_decided
+        expected.n_stopped += all(candidate.gates == "stopped" for candidate in contest)
+        open_ = Counter(
+            bundle
+            for candidate in contest
+            if (bundle := _count_known(expected, candidate)) and not is_decided
+        )
         if open_:
-            bundle = tuple(sorted((stage, n, count) for (stage, n), count in open_.items()))
-            expected.undecided[bundle] += 1
+            expected.undecided[_largest(open_)] += 1
     return expected
 
 
-def bundle_of(sizes: Sizes, config: CampaignConfig) -> Bundle:
-    """What follows on the gates, none of it run yet."""
+def only_one_passes(config: CampaignConfig) -> bool:
+    """Whether gates let no more than the lowest ordering of a composition in a host through."""
+    return config.gates.max_e_above_lowest_eV_per_atom == 0
+
+
+def _count_known(expected: ExpectedJobs, candidate: KnownJobs) -> Bundle:
+    """Count what is certain behind a candidate's gates; what else there would be."""
+    rest: list[tuple[QueuedStage, int, int]] = []
+    for job in candidate.following:
+        stage = expected.stages[job.stage]
+        if candidate.gates == "passed" or job.standing in ("finished", "in queue"):
+            stage.add(job.standing, job.n_atoms)
+            stage.spent_core_hours += job.spent_core_hours if job.standing == "new" else 0.0
+        else:
+            rest.append((job.stage, job.n_atoms, 1))
+    return _bundle(rest)
+
+
+def _bundle(jobs: Iterable[tuple[QueuedStage, int, int]]) -> Bundle:
     counts: Counter[tuple[QueuedStage, int]] = Counter()
-    for stage, n_atoms, n_jobs in sizes.following(config):
+    for stage, n_atoms, n_jobs in jobs:
         counts[stage, n_atoms] += n_jobs
     return tuple(sorted((stage, n, count) for (stage, n), count in counts.items()))
+
+
+def _largest(bundles: Iterable[Bundle]) -> Bundle:
+    """By atoms, since nobody knows which of them it will be."""
+    return max(bundles, key=lambda bundle: (sum(n * count for _, n, count in bundle), bundle))

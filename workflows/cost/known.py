@@ -43,6 +43,7 @@ class Sizes:
     """Atoms that the jobs of a composition's candidates compute, as its supercell says.
 
     Args:
+        rivals: composition and host, whose orderings a gate may compare.
         mobile_ion: of the composition.
         n_kept: candidates at most.
         relax: atoms of a candidate.
@@ -50,6 +51,7 @@ class Sizes:
         quench: once it is wide enough to be melted; None without glasses.
     """
 
+    rivals: tuple[str, str]
     mobile_ion: str
     n_kept: int
     relax: int
@@ -97,13 +99,18 @@ def sizes_of(survey: Survey, config: CampaignConfig) -> dict[str, Sizes]:
     for surveyed in survey.cells:
         if is_refused(surveyed):
             continue
-        n_atoms, lattice = surveyed.counted.n_atoms, surveyed.cell.lattice
+        counted, lattice = surveyed.counted, surveyed.cell.lattice
         dynamics, quench = (
-            n_atoms * n_cells_widened(lattice, wanted.min_cell_width_A) if wanted else None
+            counted.n_atoms * n_cells_widened(lattice, wanted.min_cell_width_A) if wanted else None
             for wanted in (config.dynamics, config.amorphous)
         )
         found[surveyed.label] = Sizes(
-            surveyed.counted.mobile_ion, surveyed.counted.n_kept, n_atoms, dynamics, quench
+            rivals=(counted.formula, counted.host),
+            mobile_ion=counted.mobile_ion,
+            n_kept=counted.n_kept,
+            relax=counted.n_atoms,
+            dynamics=dynamics,
+            quench=quench,
         )
     return found
 
@@ -181,6 +188,11 @@ class KnownCandidates:
                 n_made += len(candidates)
                 on_progress(n_made)
 
+    def n_passed_and_stopped(self) -> tuple[int, int]:
+        """Candidates that came to the gates of any settings that there ever were."""
+        asked = [row.states[0] for row in self._rows.values() if row.stage in _LAST]
+        return asked.count("done"), asked.count("rejected")
+
     def _is(self, uuid: str, *stages: str) -> bool:
         return self._rows[uuid].stage in stages
 
@@ -206,8 +218,9 @@ class KnownCandidates:
     @cached_property
     def _have_followers(self) -> set[str]:
         """Relaxations and glasses that something was made to follow on behind the gates."""
-        behind = (row for row in self._rows.values() if row.stage in ("dynamics", "quench"))
-        return {parent for row in behind for parent in row.parents}
+        behind = [u for u, row in self._rows.items() if row.stage in ("dynamics", "quench")]
+        specs = (orjson.loads(self._table.spec((uuid, 1))) for uuid in behind)
+        return {spec["function_args"][0]["uuid"] for spec in specs}
 
     def _known(self, candidate: str, relax: str, last: str | None) -> KnownJobs:
         sizes = self._sizes_of(candidate, relax)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from screening.errors import InvalidInput
 from workflows.cost.disk import disk_GB
 from workflows.cost.finished import measured_jobs
-from workflows.cost.jobs import ExpectedJobs, known_jobs, surveyed_jobs
+from workflows.cost.jobs import ExpectedJobs, known_jobs, only_one_passes, surveyed_jobs
 from workflows.cost.model import CostModel, Estimate, Measured
 from workflows.cost.priors import priors_for
 from workflows.cost.regression import N_DRAWS
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from screening.documents import Candidate
     from screening.survey import Survey
     from workflows.config import CampaignConfig
+    from workflows.cost.known import KnownJobs
     from workflows.execution_settings import QueuedStage
 
 MAX_LOOKED_UP = 5_000
@@ -144,7 +145,7 @@ def price_campaign(
         wall_time_h=wall_time_h,
         n_cores=n_cores,
         basis=_basis(config, measured),
-        notes=tuple(_notes(expected)),
+        notes=tuple(_notes(config, expected)),
         spending=spent,
         fits=None if left is None else _fit(Estimate.of(total), left),
     )
@@ -179,16 +180,22 @@ def _expected(
     from workflows.cost.known import KnownCandidates
 
     known = KnownCandidates(table, config, survey)
-    enumeration = build_campaign(config, structures).job_uuids[0]
-    if (found := known.enumerated_by(enumeration)) is not None:
-        return known_jobs(found, config)
+    found: Iterable[KnownJobs] | None = known.enumerated_by(
+        build_campaign(config, structures).job_uuids[0]
+    )
     n_kept = sum(counted.n_kept for counted in survey.counts)
     n_compared = sum(c.n_orderings for c in survey.counts if c.selection == "lowest_ewald")
-    if n_kept > MAX_LOOKED_UP or n_compared > _MAX_COMPARED:
+    if found is None and n_kept <= MAX_LOOKED_UP and n_compared <= _MAX_COMPARED:
+        found = known.of_graph(_formulas(survey), on_progress)
+    if found is not None:
+        expected = known_jobs(found, config)
+    else:
         expected = surveyed_jobs(survey, config)
         expected.n_not_looked_up = n_kept
-        return expected
-    return known_jobs(known.of_graph(_formulas(survey), on_progress), config)
+    if not expected.n_asked:
+        expected.of_earlier_settings = True
+        expected.n_passed, expected.n_stopped = known.n_passed_and_stopped()
+    return expected
 
 
 def _formulas(survey: Survey) -> list[list[Candidate]]:
@@ -278,17 +285,23 @@ def _basis(config: CampaignConfig, measured: Mapping[QueuedStage, Measured]) -> 
     return "; ".join([*known, *(f"{what}prior: {source}" for what in unknown)])
 
 
-def _notes(expected: ExpectedJobs) -> list[str]:
+def _notes(config: CampaignConfig, expected: ExpectedJobs) -> list[str]:
     notes = []
     n_undecided = expected.undecided.total()
     if n_undecided and expected.n_asked:
         notes.append(
-            f"{expected.n_passed:,} of {expected.n_asked:,} candidates that came to the gates have "
-            f"passed; as large a share of the {n_undecided:,} others is expected to"
+            f"{expected.n_passed:,} of {expected.n_asked:,} candidates that came to the gates"
+            f"{' of earlier settings' * expected.of_earlier_settings} have passed; as large a "
+            f"share of {n_undecided:,} others is expected to"
         )
     elif n_undecided:
         notes.append(
             "an upper bound: what follows on the gates is counted as if every candidate passed"
+        )
+    if n_undecided and only_one_passes(config):
+        notes.append(
+            "max_e_above_lowest_eV_per_atom is 0: the orderings of a composition in a host count "
+            "as one candidate for the gates"
         )
     if expected.n_not_looked_up:
         notes.append(

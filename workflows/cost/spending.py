@@ -26,8 +26,15 @@ class Spending:
 
 
 def spending(table: JobTable, budget_core_hours: float | None) -> Spending:
-    """What the table says; failed and earlier attempts count as they were paid for."""
-    ((used,),) = table.select("select coalesce(sum(core_hours), 0.0) from jobs")
+    """What the table says; failed and earlier attempts count as they were paid for.
+
+    On a cluster all cores of a job of the queue count for as long as it runs, busy or not.
+    """
+    ((used,),) = table.select(
+        "select coalesce((select sum(core_hours) from queue_jobs), 0.0) + coalesce((select sum("
+        "core_hours) from jobs where not exists (select 1 from queue_job_parts as part where "
+        "part.uuid = jobs.uuid and part.idx = jobs.idx)), 0.0)"
+    )
     ((promised,),) = table.select(
         "select coalesce(sum(core_hours_promised), 0.0) from queue_jobs where state != 'ended'"
     )

@@ -11,7 +11,7 @@ import sqlite3
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,7 +147,13 @@ class JobTable:
 
     def claim_spawned(self, spawner: Key, run: int) -> list[JobRow]:
         """Make what a finished job spawned part of `run`, in the order it was spawned."""
-        rows = [
+        keys = self.select(
+            "select uuid, idx from spawned where spawner_uuid = ? and spawner_idx = ?", spawner
+        )
+        if found := list(keys):
+            with self.transaction():
+                self._adopt(found, run)
+        return [
             _row(values)
             for values in self._connection.execute(
                 f"select {_ROW}, kind from spawned join jobs on jobs.uuid = spawned.uuid "
@@ -156,10 +162,6 @@ class JobTable:
                 spawner,
             )
         ]
-        if rows:
-            with self.transaction():
-                self._adopt([row.key for row in rows], run)
-        return [replace(row, state="waiting") if row.state == "running" else row for row in rows]
 
     def row(self, key: Key) -> JobRow:
         """One job."""

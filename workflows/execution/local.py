@@ -14,16 +14,16 @@ import heapq
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from screening.errors import ProgramKilled, WallTimeReached
 from workflows.execution.batching import Batching, log_tail
+from workflows.execution.events import JobEvent, Summary
 from workflows.execution.folders import OWN_ATTEMPTS, clear
 from workflows.execution.graph import Graph, Node
-from workflows.execution.jobs import FINISHED, JobRecord, JobState, JobTable, Key, Outcome
+from workflows.execution.jobs import FINISHED, JobRecord, JobTable, Key, Outcome
 from workflows.execution.orders import CANCELLATION, Order, Orders
 from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker, worker_for
 from workflows.execution.selection import Selection
@@ -42,29 +42,6 @@ BROKEN_OFF = (WORKER_DIED, ProgramKilled.code, WallTimeReached.code)
 """Failures from outside, after which the next run goes on by itself."""
 _LOOK_EVERY_S = 1.0
 """How often it is asked what people want, and what the queue has to tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """Something happened to a job; `fraction` is how far a running one has come."""
-
-    key: Key
-    name: str
-    stage: str | None
-    candidate: str | None
-    state: JobState
-    fraction: float = 0.0
-    reused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run did."""
-
-    n_executed: int
-    n_reused: int
-    n_failed: int
-    interrupted: bool = False
 
 
 class LocalExecutor:

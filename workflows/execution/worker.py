@@ -22,6 +22,7 @@ from workflows.cost.steps import n_steps_of
 from workflows.execution.batching import Batching, Desk, Room, log_tail
 from workflows.execution.jobs import JobRecord, Key, Outcome, SpawnKind
 from workflows.execution.progress import listen
+from workflows.execution_settings import QUEUED_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,15 +192,18 @@ def records_of(flow: Flow, kind: SpawnKind | None = None) -> tuple[JobRecord, ..
 def _run(spec: bytes, store: JobStore) -> Outcome:
     """Run a job in the working folder, and take the time that it takes of this process."""
     start_s = busy_s()
-    outcome = _attempt(spec, store)
-    return replace(outcome, core_hours=(busy_s() - start_s) / 3600 * cores_of_a_job())
+    content = orjson.loads(spec)
+    outcome = _attempt(content, store)
+    is_costly = content["metadata"].get("stage") in QUEUED_STAGES
+    n_cores = cores_of_a_job() if is_costly else 1
+    return replace(outcome, core_hours=(busy_s() - start_s) / 3600 * n_cores)
 
 
-def _attempt(spec: bytes, store: JobStore) -> Outcome:
+def _attempt(content: dict[str, Any], store: JobStore) -> Outcome:
     from monty.json import MontyDecoder
 
     try:
-        job = MontyDecoder().process_decoded(orjson.loads(spec))
+        job = MontyDecoder().process_decoded(content)
         return _outcome(job.run(store=store))
     except Exception as error:  # a job that is no stage may raise anything
         traceback.print_exc()

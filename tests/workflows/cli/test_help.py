@@ -12,8 +12,9 @@ from screening.errors import MissingReference
 from workflows.cli import app, common
 
 COMMANDS = [
-    "doctor", "enumerate", "export", "failures", "interfaces", "md", "plan", "prototypes", "rank",
-    "run", "schema", "show", "status", "validate", "window",
+    "cancel", "doctor", "enumerate", "explain", "export", "failures", "interfaces", "jobs", "logs",
+    "md", "pause", "plan", "prototypes", "rank", "resume", "retry", "run", "schema", "show",
+    "status", "validate", "window",
 ]  # fmt: skip
 HEAVY = {
     "ase", "atomate2", "chgnet", "jobflow", "maggma", "matplotlib", "numpy", "pandas",

@@ -12,20 +12,12 @@ import time
 from contextlib import closing, contextmanager
 
 import pytest
-from campaigns import SMALL, halideflow, ranking, rock_salt, write_campaign
+from campaigns import SMALL, halideflow, ranking, write_campaign
 from typer.testing import CliRunner
 
 from workflows.cli import app
 
 KCL, NACL = "KCl-kcl-a-1", "NaCl-nacl-a-1"
-REHEARSED = """\
-name: rehearsed
-engine: {name: rehearsal, vasp: {relax: {incar: {EDIFFG: -0.03}}}}
-candidates:
-  files: [{path: nacl.cif, mobile_ion: Na}]
-relax: {rattle_A: 0}
-dynamics: null
-"""
 
 
 def ask(*arguments):
@@ -76,53 +68,64 @@ def relaxed(tmp_path_factory):
     return config
 
 
-@pytest.fixture
-def with_dynamics(relaxed, tmp_path):
-    """Function that asks for dynamics of so many ps in a copy."""
-
-    def ask_for(production_ps):
-        folder = tmp_path / "copy"
-        shutil.copytree(relaxed.parent, folder)
-        config = folder / "campaign.yaml"
-        dynamics = (
-            f"{{temperatures_K: [300], heating_ps: 0.02, equilibration_ps: 0.02, production_ps: "
-            f"{production_ps}, frame_interval_fs: 10, checkpoint_ps: 0.02, min_cell_width_A: 3}}"
-        )
-        config.write_text(config.read_text().replace("dynamics: null", f"dynamics: {dynamics}"))
-        return config
-
-    return ask_for
+def asking_for_dynamics(relaxed, folder, production_ps):
+    """A copy of that campaign, which goes on with dynamics of so many ps."""
+    shutil.copytree(relaxed.parent, folder)
+    config = folder / "campaign.yaml"
+    dynamics = (
+        "{temperatures_K: [300], heating_ps: 0.02, equilibration_ps: 0.02, frame_interval_fs: 10, "
+        f"production_ps: {production_ps}, checkpoint_ps: 0.02, min_cell_width_A: 3}}"
+    )
+    config.write_text(config.read_text().replace("dynamics: null", f"dynamics: {dynamics}"))
+    return config
 
 
-@pytest.fixture
-def held(with_dynamics):
-    """Dynamics is paused, and all else of a run that was stopped then is done."""
-    config = with_dynamics(0.2)
-    assert ask("pause", config, "--stage", "dynamics").exit_code == 0
+@pytest.fixture(scope="module")
+def stopped(relaxed, tmp_path_factory):
+    """Dynamics was paused, and a run stopped when nothing else was left to do."""
+    config = asking_for_dynamics(relaxed, tmp_path_factory.mktemp("stopped") / "copy", 0.2)
+    paused = ask("pause", config, "--stage", "dynamics")
+    assert paused.exit_code == 0
+    assert f"`halideflow resume {config} --stage dynamics`" in paused.stdout
     with being_run(config):
         until(lambda: totals(config)["paused"] == 2)
     return config
 
 
-def test_a_paused_stage_does_not_run_until_it_is_resumed(with_dynamics):
-    config = with_dynamics(0.2)
-    paused = ask("pause", config, "--stage", "dynamics")
-    assert paused.exit_code == 0
-    assert f"`halideflow resume {config} --stage dynamics`" in paused.stdout
-    with being_run(config) as process:
-        until(lambda: totals(config)["paused"] == 2)
-        time.sleep(3)
+@pytest.fixture
+def held(stopped, tmp_path):
+    """The same, to be changed."""
+    shutil.copytree(stopped.parent, tmp_path / "copy")
+    return tmp_path / "copy" / "campaign.yaml"
+
+
+def test_a_paused_stage_does_not_run_until_it_is_resumed(held):
+    with being_run(held) as process:
+        until(lambda: "being run since" in ask("status", held).stdout)
+        time.sleep(4)
         assert process.poll() is None
-        assert totals(config)["running"] == 0
-        held = jobs(config, stage="dynamics")
-        assert {job["state"] for job in held} == {"paused"}
-        assert all(job["attempts"] == 0 for job in held)
-        assert "is paused already" in ask("pause", config, "--stage", "dynamics").stdout
-        resumed = ask("resume", config)
+        assert totals(held)["running"] == 0
+        paused = jobs(held, stage="dynamics")
+        assert {job["state"] for job in paused} == {"paused"}
+        assert all(job["attempts"] == 0 for job in paused)
+        assert "is paused already" in ask("pause", held, "--stage", "dynamics").stdout
+        resumed = ask("resume", held)
         assert "resumed: dynamics\nthe run in progress takes it up now" in resumed.stdout
         assert process.wait(timeout=90) == 0
-    assert totals(config)["paused"] == 0
-    assert {row["state"] for row in ranking(config)} == {"done"}
+    assert totals(held)["paused"] == 0
+    assert {row["state"] for row in ranking(held)} == {"done"}
+
+
+def test_a_pause_reaches_a_run_in_progress(relaxed, tmp_path):
+    config = asking_for_dynamics(relaxed, tmp_path / "copy", 4)
+    with being_run(config) as process:
+        until(lambda: jobs(config, stage="dynamics", state="running"))
+        paused = ask("pause", config)
+        assert "1 running: goes on" in paused.stdout
+        until(lambda: jobs(config, stage="dynamics", state="done"))  # what ran went on
+        time.sleep(3)
+        assert process.poll() is None
+        assert [job["state"] for job in jobs(config, stage="dynamics")] == ["paused", "done"]
 
 
 def test_one_candidate_can_be_cancelled_from_elsewhere_and_taken_back(held):
@@ -156,37 +159,36 @@ def test_one_candidate_can_be_cancelled_from_elsewhere_and_taken_back(held):
     assert "nothing to try again: no job has failed" in ask("retry", config).stdout
 
 
-def test_what_runs_can_be_cancelled_and_ends_at_once(with_dynamics):
-    config = with_dynamics(500)
+def test_what_runs_can_be_cancelled_and_ends_at_once(relaxed, tmp_path):
+    config = asking_for_dynamics(relaxed, tmp_path / "copy", 500)
     with being_run(config) as process:
         until(lambda: totals(config)["running"] and jobs(config, stage="dynamics", state="running"))
         cancelled = ask("cancel", config, "--stage", "dynamics", "--yes")
         assert "2 jobs were cancelled" in cancelled.stdout
         assert process.wait(timeout=60) == 4
-    assert [row["failure"]["code"] for row in ranking(config)] == ["CANCELLED"] * 2
     document = json.loads(ask("failures", config, "--json").stdout)
+    assert [job["code"] for job in document] == ["CANCELLED"] * 2
     assert {job["command"] for job in document} == {"halideflow retry CAMPAIGN --reason CANCELLED"}
 
 
-def test_a_failure_whose_cause_is_mended_is_tried_again(tmp_path, monkeypatch):
-    rock_salt("Na", "Cl", 5.7).get_primitive_structure().to(str(tmp_path / "nacl.cif"))
-    config = tmp_path / "campaign.yaml"
-    config.write_text(REHEARSED)
-    monkeypatch.setenv("HALIDEFLOW_REHEARSAL_FAULTS", "disk_full=1 where=*relax-1*")
-    assert halideflow("run", config).returncode == 4
-    monkeypatch.delenv("HALIDEFLOW_REHEARSAL_FAULTS")
-    assert "DISK_FULL" in ask("failures", config).stdout
-    assert halideflow("run", config).returncode == 4  # not by itself
-    wrong = ask("retry", config, "--reason", "DISK")
+def test_a_failure_whose_cause_is_mended_is_tried_again(held):
+    """Trajectories cannot be stored, for a file lies where their folder has to be."""
+    assert ask("resume", held).exit_code == 0
+    arrays = held.parent / "campaign" / "arrays"
+    arrays.touch()
+    assert halideflow("run", held).returncode == 4
+    arrays.unlink()
+    assert "EXCEPTION" in ask("failures", held).stdout
+    wrong = ask("retry", held, "--reason", "EXEPTION")
     assert wrong.exit_code == 2
-    assert "did you mean DISK_FULL? failed jobs of this campaign have DISK_FULL (1)" in wrong.stderr
-    other = ask("retry", config, "--reason", "WALLTIME")
-    assert (other.exit_code, other.stdout) == (
-        0,
-        "nothing to try again: no job has failed with WALLTIME\n",
-    )
-    assert ask("retry", config, "--reason", "DISK_FULL", "--stage", "relax").exit_code == 0
-    assert halideflow("run", config).returncode == 0
+    assert "did you mean EXCEPTION? failed jobs of this campaign have EXCEPTION (4)" in wrong.stderr
+    other = ask("retry", held, "--reason", "WALLTIME")
+    said = "nothing to try again: no job has failed with WALLTIME\n"
+    assert (other.exit_code, other.stdout) == (0, said)
+    again = ask("retry", held, "--reason", "EXCEPTION", "--stage", "dynamics")
+    assert "2 jobs (dynamics 2) wait again, and with them what depended on them" in again.stdout
+    assert halideflow("run", held).returncode == 0
+    assert {row["state"] for row in ranking(held)} == {"done"}
 
 
 def test_nothing_is_cancelled_without_being_asked_for(held):

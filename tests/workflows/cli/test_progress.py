@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from workflows.cli.progress import StageProgress
-from workflows.execution.local import JobEvent
+from workflows.execution.events import JobEvent
 
 
 def event(number, state, fraction=0.0, stage="dynamics", reused=False):

@@ -22,7 +22,7 @@ by UID" in sacct.) The letters name what is in the job's stderr, see below.
     killed by SIGKILL          FAILED     JobLaunchFailure  0:9     FAILED     -
     time limit                 TIMEOUT    TimeLimit         0:15    TIMEOUT    (a)
     scancel while it ran       CANCELLED  None              0:15    CANCELLED  (b)
-    scancel while it waited    CANCELLED  Resources         0:0     CANCELLED  no file
+    scancel while it waited    CANCELLED  why it waited     0:0     CANCELLED  no file
     out of memory              FAILED     JobLaunchFailure  0:9     FAILED     (c)
     out of memory inside srun  FAILED     NonZeroExitCode   137:0   FAILED     (c), (d)
     node lost                  NODE_FAIL  NodeDown          0:0     NODE_FAIL  -
@@ -44,9 +44,10 @@ by UID" in sacct.) The letters name what is in the job's stderr, see below.
     (g) couldn't chdir to `/nowhere': No such file or directory: going to /tmp instead
 
 A job that is requeued keeps its id and starts again after two minutes. Memory limits by cgroups, as
-most real clusters have them, end as OUT_OF_MEMORY; that cannot be had here. A job at its time limit
-gets SIGTERM, and SIGKILL after KillWait = 2 s; slurmctld looks every 30 s for those that are due.
-Until all its processes are gone a job is COMPLETING, with its reason already there.
+most real clusters have them, end as OUT_OF_MEMORY; that cannot be had here. A job that is cancelled
+or at its time limit gets SIGTERM, and SIGKILL after KillWait = 5 s if it is still there; its code
+is 0:9 then. slurmctld looks every 30 s for time limits that are due; `--signal=B:USR1@20` works and
+is as inexact. Until all its processes are gone a job is COMPLETING, with its reason already there.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ MinJobAge=600
 MaxJobCount=50000
 SlurmctldTimeout=300
 SlurmdTimeout=300
-KillWait=2
+KillWait=5
 NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 CPUs={n_cores} RealMemory={memory_MB}
 PartitionName=main Nodes={node} Default=YES MaxTime=INFINITE State=UP
 PartitionName=long Nodes={node} MaxTime=INFINITE State=UP

@@ -9,6 +9,7 @@ Who logs in is who runs the test. The home folder is one of the test's: what is 
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -76,13 +77,12 @@ class Sshd:
                 environment=" ".join(f'"{key}={value}"' for key, value in variables.items()),
             )
         )
-        Path("/run/sshd").mkdir(exist_ok=True)  # sshd of Debian does not start without it
+        with contextlib.suppress(PermissionError):  # Debian's sshd, as root, wants it
+            Path("/run/sshd").mkdir(exist_ok=True)
         program = shutil.which("sshd", path=_PATH)
         assert program
-        server._process = subprocess.Popen(
-            [program, "-D", "-e", "-f", config],
-            stderr=(server.folder / "log").open("wb"),
-        )
+        with (server.folder / "log").open("wb") as log:
+            server._process = subprocess.Popen([program, "-D", "-e", "-f", config], stderr=log)
         server._wait()
         return server
 

@@ -14,7 +14,7 @@ engine:
 candidates:
   files:
     - {path: nacl.cif, mobile_ion: Na}
-    - {path: kcl.cif, mobile_ion: K}
+    - {path: nabr.cif, mobile_ion: Na}
 relax: {rattle_A: 0}
 dynamics:
   temperatures_K: [400]
@@ -31,7 +31,7 @@ VALUES = ("id", "state", "e_hull_eV_per_atom", "reduction_limit_V", "oxidation_l
 def campaign(folder):
     folder.mkdir(parents=True)
     rock_salt("Na", "Cl", 5.7).get_primitive_structure().to(str(folder / "nacl.cif"))
-    rock_salt("K", "Cl", 6.3).get_primitive_structure().to(str(folder / "kcl.cif"))
+    rock_salt("Na", "Br", 6.0).get_primitive_structure().to(str(folder / "nabr.cif"))
     path = folder / "c.yaml"
     path.write_text(CAMPAIGN)
     return path
