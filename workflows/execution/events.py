@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workflows.execution.jobs import JobState, Key
+from workflows.execution.jobs import JobRow, JobState, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,11 @@ class JobEvent:
     state: JobState
     fraction: float = 0.0
     reused: bool = False
+
+    @classmethod
+    def of(cls, row: JobRow, state: JobState, fraction: float, reused: bool) -> JobEvent:
+        """What happened to the job of a row."""
+        return cls(row.key, row.name, row.stage, row.candidate, state, fraction, reused)
 
 
 @dataclass(frozen=True, slots=True)

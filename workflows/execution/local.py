@@ -14,7 +14,6 @@ import heapq
 import math
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +24,7 @@ from workflows.execution.folders import OWN_ATTEMPTS, clear
 from workflows.execution.graph import Graph, Node
 from workflows.execution.jobs import FINISHED, JobRecord, JobTable, Key, Outcome
 from workflows.execution.orders import CANCELLATION, Order, Orders
-from workflows.execution.pool import Worker, WorkerLost, end_workers, start_worker, worker_for
+from workflows.execution.pool import Worker, WorkerLost, end_workers, hear, start_worker, worker_for
 from workflows.execution.selection import Selection
 from workflows.execution.worker import Finished, HasRoom, Progress, Ready, Started, records_of
 
@@ -195,17 +194,12 @@ class LocalExecutor:
         return any(worker.nodes for worker in self._workers)
 
     def _tell_change(self, node: Node, was_finished: bool) -> None:
-        if node.state in ("queued", "running"):
-            self._in_queue.add(node.row.key)
-        else:
-            self._in_queue.discard(node.row.key)
+        is_queued = node.state in ("queued", "running")
+        (self._in_queue.add if is_queued else self._in_queue.discard)(node.row.key)
         self._emit(node, reused=was_finished and node.row.key not in self._executed)
 
     def _emit(self, node: Node, fraction: float = 0.0, reused: bool = False) -> None:
-        row = node.row
-        self._on_event(
-            JobEvent(row.key, row.name, row.stage, row.candidate, node.state, fraction, reused)
-        )
+        self._on_event(JobEvent.of(node.row, node.state, fraction, reused))
 
     # What people ask for, and what the queue tells.
 
@@ -220,9 +214,8 @@ class LocalExecutor:
         holds = self._orders.holds()
         if holds != self._holds:
             self._holds = holds
-            held, self._held = self._held, []
-            for node in held:
-                self._make_ready(node)
+            while self._held:
+                self._make_ready(self._held.pop(0))
         if self._queue is not None:
             self._hear_from(self._queue)
             self._send_to(self._queue)
@@ -315,7 +308,7 @@ class LocalExecutor:
             elif reason := self._graph.reason_to_skip(node):
                 heapq.heappop(self._ready)
                 self._graph.finish(node, reason)
-            elif worker := self._worker_for(node):
+            elif worker := worker_for(node, self._workers, len(self._ready), self._may_join):
                 heapq.heappop(self._ready)
                 self._start(node, worker)
             else:
@@ -328,9 +321,6 @@ class LocalExecutor:
             return
         self._n_readied += 1
         heapq.heappush(self._ready, (node.depth, self._n_readied, node))
-
-    def _worker_for(self, node: Node) -> Worker[Node] | None:
-        return worker_for(node, self._workers, len(self._ready), self._may_join)
 
     def _may_join(self, node: Node, worker: Worker[Node]) -> bool:
         """Whether a job may run beside others; where one killed a worker, no one knows which."""
@@ -351,17 +341,10 @@ class LocalExecutor:
 
     def _receive(self) -> None:
         """Wait for a worker to say something, or to die."""
-        connections = [worker.connection for worker in self._workers]
-        if not connections:
-            time.sleep(_LOOK_EVERY_S)
-        for connection in wait(connections, timeout=_LOOK_EVERY_S):
-            worker = next(w for w in self._workers if w.connection is connection)
-            try:
-                message = worker.connection.recv()
-            except (EOFError, OSError):
-                self._bury(worker)
-                continue
+        for worker, message in hear(self._workers, _LOOK_EVERY_S):
             match message:
+                case None:
+                    self._bury(worker)
                 case Ready():
                     worker.stages = message.stages
                 case HasRoom():
@@ -382,10 +365,7 @@ class LocalExecutor:
         if not worker.nodes:
             self._n_idle_deaths += 1
             if self._n_idle_deaths > MAX_ATTEMPTS * self._n_workers:
-                raise WorkerLost(
-                    f"worker processes keep ending with exit code {worker.process.exitcode} before "
-                    "they have any job; run `halideflow doctor`"
-                )
+                raise WorkerLost.at_start(worker.process.exitcode)
 
     def _after_death(self, node: Node, exit_code: int | None) -> None:
         key = node.row.key

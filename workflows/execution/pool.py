@@ -6,9 +6,11 @@ import contextlib
 import multiprocessing
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from screening.errors import ScreeningError
 from workflows.execution.batching import Batching
@@ -29,6 +31,14 @@ class WorkerLost(ScreeningError):
     """Workers cannot be kept alive on this machine."""
 
     code = "WORKER_LOST"
+
+    @classmethod
+    def at_start(cls, exit_code: int | None) -> WorkerLost:
+        """They end before they have done anything."""
+        return cls(
+            f"worker processes keep ending with exit code {exit_code} before they have any job; "
+            "run `halideflow doctor`"
+        )
 
 
 @dataclass(slots=True)
@@ -95,6 +105,19 @@ def worker_for(
         if worker.stages is None or all(may_join(other, worker) for other in worker.nodes.values())
     )
     return least if n_ready > n_theirs else None
+
+
+def hear(workers: list[Worker[N]], timeout_s: float) -> Iterator[tuple[Worker[N], Any]]:
+    """What workers say, waiting so long for the first; None of one that died."""
+    if not workers:
+        time.sleep(timeout_s)
+    by_connection = {worker.connection: worker for worker in workers}
+    for connection in wait(list(by_connection), timeout_s):
+        worker = by_connection[connection]  # type: ignore[index]  # none of them is a socket
+        try:
+            yield worker, worker.connection.recv()
+        except (EOFError, OSError):
+            yield worker, None
 
 
 def end_workers(workers: list[Worker[N]], kill: bool) -> None:
