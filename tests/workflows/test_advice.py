@@ -11,7 +11,7 @@ import screening.errors
 import workflows
 from screening.errors import ScreeningError
 from workflows.advice import KNOWN_CODES, advice_for, by_code
-from workflows.execution.local import WORKER_DIED
+from workflows.execution.jobs import WORKER_DIED
 
 PACKAGES = [Path(screening.errors.__file__).parent, Path(workflows.__file__).parent]
 

@@ -10,21 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from screening.errors import ProgramKilled, WallTimeReached
+from workflows.execution.jobs import NODE_FAILURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
-NODE_FAILURE = "NODE_FAILURE"
 CANCELLED_OUTSIDE = "CANCELLED_OUTSIDE"
 DISK_FULL = "DISK_FULL"
 SUBMISSION_FAILED = "SUBMISSION_FAILED"
 ALLOCATION_FAILED = "ALLOCATION_FAILED"
-QUEUE_LOST = "QUEUE_LOST"
-AGAIN_BY_ITSELF = frozenset(
-    {WallTimeReached.code, ProgramKilled.code, NODE_FAILURE, QUEUE_LOST, "WORKER_DIED"}
-)
-"""What another attempt may mend without anybody changing anything."""
 
 _N_LINES = 20
 # Words that say it, in what a scheduler answers or writes; the first that is found decides.

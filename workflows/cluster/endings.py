@@ -13,16 +13,14 @@ from workflows.cluster import answers
 from workflows.cluster.answers import ANSWERS, Answer, Unfinished
 from workflows.cluster.attempts import Attempts
 from workflows.cluster.diagnosis import (
-    AGAIN_BY_ITSELF,
     CANCELLED_OUTSIDE,
-    QUEUE_LOST,
     SUBMISSION_FAILED,
     Cause,
     diagnose,
     what_scheduler_says,
 )
 from workflows.cluster.queue_jobs import QueueJob, QueueJobs
-from workflows.execution.jobs import FINISHED, Outcome
+from workflows.execution.jobs import BROKEN_OFF, FINISHED, QUEUE_LOST, Outcome
 from workflows.execution.queueing import QueueNews
 
 if TYPE_CHECKING:
@@ -140,7 +138,7 @@ class Endings:
     def _judged(self, key: Key, outcome: Outcome) -> QueueNews:
         if (
             outcome.state == "failed"
-            and outcome.code in AGAIN_BY_ITSELF
+            and outcome.code in BROKEN_OFF
             and self._attempts.may_follow(key)
         ):
             return QueueNews(key)
@@ -169,7 +167,7 @@ class Endings:
         if document:
             self._site.forget(job.uuid)
         for key in left:
-            if cause.code in AGAIN_BY_ITSELF and self._attempts.may_follow(key):
+            if cause.code in BROKEN_OFF and self._attempts.may_follow(key):
                 yield QueueNews(key)
                 continue
             where = f" (job {job.queue_id} of the queue)" if job.queue_id else ""

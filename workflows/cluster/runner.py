@@ -1,7 +1,8 @@
 """jobflow-remote's runner as a child process of whoever runs a campaign on a cluster.
 
 `python -m workflows.cluster.runner PROJECT` runs until it is told to stop, or its parent is gone:
-the parent holds the other end of its standard input.
+the parent holds the other end of its standard input. It also ends when the queue database does not
+answer, for it may have left something locked there; whoever starts the next one unlocks it first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 _RESTART_AFTER_S = (1.0, 5.0, 30.0)
@@ -27,10 +29,15 @@ class RunnerProcess:
         project: of jobflow-remote.
         projects_folder: that holds its file.
         log: file that gets what the runner prints.
+        unlock: takes back what a runner that is no more had locked; called before each start, which
+            does not take place where that is not possible now.
     """
 
-    def __init__(self, project: str, projects_folder: Path, log: Path) -> None:
+    def __init__(
+        self, project: str, projects_folder: Path, log: Path, unlock: Callable[[], bool]
+    ) -> None:
         self._project = project
+        self._unlock = unlock
         self._environment = {**os.environ, "JFREMOTE_PROJECTS_FOLDER": str(projects_folder)}
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,18 +47,18 @@ class RunnerProcess:
 
     def keep_alive(self) -> str | None:
         """Start it if it is not there; what is wrong with it, if anything is."""
+        age_s = time.monotonic() - self._started_s
+        if age_s > _LONG_ENOUGH_S:
+            self._n_deaths = 0
         if self._process is not None and self._process.poll() is not None:
-            self._n_deaths = (
-                1 if time.monotonic() - self._started_s > _LONG_ENOUGH_S else self._n_deaths + 1
-            )
+            self._n_deaths += 1
             exit_code = self._process.returncode
             self._process = None
             self._exit_text = f"jobflow-remote's runner ended with exit code {exit_code}"
         if self._process is None:
             delay_s = _RESTART_AFTER_S[min(self._n_deaths, len(_RESTART_AFTER_S)) - 1]
-            if self._n_deaths and time.monotonic() - self._started_s < delay_s:
-                return self._trouble
-            self._start()
+            if not self._n_deaths or age_s > delay_s:
+                self._start()
         return self._trouble if self._n_deaths > 1 else None
 
     @property
@@ -76,6 +83,9 @@ class RunnerProcess:
         return f"{self._exit_text}, {self._n_deaths} times in a row; see {self._log}"
 
     def _start(self) -> None:
+        if not self._unlock():
+            self._n_deaths = 0  # for it is known what ails it
+            return
         self._started_s = time.monotonic()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
@@ -96,16 +106,11 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Run it."""
-    from jobflow_remote.jobs.runner import Runner
-
-    from workflows.cluster.worker_shell import without_stdin
+    from workflows.cluster.prompt_runner import PromptRunner
 
     warnings.filterwarnings("ignore", category=FutureWarning)  # of monty, which it uses
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    runner = Runner(project_name=sys.argv[1])
-    for host in runner.hosts.values():
-        without_stdin(host)
-    runner.run()
+    PromptRunner(project_name=sys.argv[1]).run()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import orjson
 
+from screening.errors import ProgramKilled, WallTimeReached
 from workflows.execution.schema import ensure_tables, lacks_columns
 from workflows.execution.selection import EVERYTHING, Selection
 
@@ -25,6 +26,11 @@ SpawnKind = Literal["replace", "detour", "addition"]
 Key = tuple[str, int]
 FINISHED = ("done", "rejected", "failed", "skipped")
 CANCELLED = "CANCELLED"
+WORKER_DIED = "WORKER_DIED"
+NODE_FAILURE = "NODE_FAILURE"
+QUEUE_LOST = "QUEUE_LOST"
+BROKEN_OFF = (WORKER_DIED, ProgramKilled.code, WallTimeReached.code, NODE_FAILURE, QUEUE_LOST)
+"""Failures from outside, which another attempt may mend without anybody changing anything."""
 
 
 @dataclass(frozen=True, slots=True)

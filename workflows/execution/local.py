@@ -17,14 +17,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from screening.errors import ProgramKilled, WallTimeReached
 from workflows.execution.batching import Batching, log_tail
 from workflows.execution.events import JobEvent, Summary
 from workflows.execution.folders import OWN_ATTEMPTS, clear
 from workflows.execution.graph import Graph, Node
-from workflows.execution.jobs import FINISHED, JobRecord, JobTable, Key, Outcome
+from workflows.execution.jobs import (
+    BROKEN_OFF,
+    FINISHED,
+    JobRecord,
+    JobTable,
+    Key,
+    Outcome,
+)
 from workflows.execution.orders import CANCELLATION, Order, Orders
-from workflows.execution.pool import Worker, WorkerLost, end_workers, hear, start_worker, worker_for
+from workflows.execution.pool import (
+    Worker,
+    WorkerLost,
+    end_workers,
+    given_up,
+    hear,
+    start_worker,
+    worker_for,
+)
 from workflows.execution.selection import Selection
 from workflows.execution.worker import Finished, HasRoom, Progress, Ready, Started, records_of
 
@@ -35,10 +49,6 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 3
 """A job whose process died this often in one run is given up until the next run."""
-
-WORKER_DIED = "WORKER_DIED"
-BROKEN_OFF = (WORKER_DIED, ProgramKilled.code, WallTimeReached.code)
-"""Failures from outside, after which the next run goes on by itself."""
 _LOOK_EVERY_S = 1.0
 """How often it is asked what people want, and what the queue has to tell."""
 
@@ -376,17 +386,7 @@ class LocalExecutor:
             self._graph.move([node], "waiting")
             self._make_ready(node)
             return
-        self._finish(
-            node,
-            Outcome(
-                "failed",
-                lost=True,
-                code=WORKER_DIED,
-                message=f"its process ended with exit code {exit_code} in each of "
-                f"{MAX_ATTEMPTS} attempts (-9: killed, often for want of memory)",
-                log_tail=log_tail(self._folder(key)),
-            ),
-        )
+        self._finish(node, given_up(exit_code, MAX_ATTEMPTS, log_tail(self._folder(key))))
 
     def _finish(self, node: Node, outcome: Outcome) -> None:
         self._on_outcome(node.row.key, outcome)

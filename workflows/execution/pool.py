@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from screening.errors import ScreeningError
 from workflows.execution.batching import Batching
-from workflows.execution.jobs import Key
+from workflows.execution.jobs import WORKER_DIED, Key, Outcome
 from workflows.execution.process import computing_processes
 from workflows.execution.worker import work
 
@@ -118,6 +118,18 @@ def hear(workers: list[Worker[N]], timeout_s: float) -> Iterator[tuple[Worker[N]
             yield worker, worker.connection.recv()
         except (EOFError, OSError):
             yield worker, None
+
+
+def given_up(exit_code: int | None, n_attempts: int, log: str) -> Outcome:
+    """What comes of a job whose process died at every attempt."""
+    return Outcome(
+        "failed",
+        lost=True,
+        code=WORKER_DIED,
+        message=f"its process ended with exit code {exit_code} in each of {n_attempts} attempts "
+        "(-9: killed, often for want of memory)",
+        log_tail=log,
+    )
 
 
 def end_workers(workers: list[Worker[N]], kill: bool) -> None:
