@@ -140,11 +140,9 @@ def amount(value: float) -> str:
 
 
 def _size(disk_GB: float) -> str:
-    if disk_GB >= 1:
-        return f"{amount(disk_GB)} GB"
-    if disk_GB >= 1e-3:
-        return f"{amount(1e3 * disk_GB)} MB"
-    return f"{amount(1e6 * disk_GB)} kB"
+    units = {"TB": 1e3, "GB": 1.0, "MB": 1e-3}
+    unit = next((name for name, size_GB in units.items() if disk_GB >= 0.995 * size_GB), "kB")
+    return f"{amount(disk_GB / units.get(unit, 1e-6))} {unit}"
 
 
 def _time(time_h: Estimate) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
     from workflows.execution.events import Summary
     from workflows.read_model import CampaignResults
     from workflows.results import ResultsFolder
-
-
-def n_cores() -> int:
-    """Those that this process may use: on a cluster fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run(
@@ -70,10 +62,11 @@ def run(
     console = Console(stderr=True)
     console.print(f"{config.name}: results go to {folder.path}", highlight=False, soft_wrap=True)
 
+    from workflows.cost.cores import cores_here
     from workflows.run import run_campaign
 
     if workers is None:
-        workers = 1 if config.engine.name == "vasp" else n_cores()
+        workers = 1 if config.engine.name == "vasp" else cores_here()
     print_references(config, console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C
     with StageProgress(console) as progress:

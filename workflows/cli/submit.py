@@ -45,6 +45,8 @@ def submit(
     """
     from rich.console import Console
 
+    from screening.survey import survey_candidates
+    from workflows.cli.plan_price import price_of, print_price
     from workflows.cli.run import print_references
     from workflows.cluster.driver import start_in_background, stop_running
     from workflows.config_file import (
@@ -59,7 +61,7 @@ def submit(
 
     console = Console(stderr=True)
     config = resolve_references(load_campaign(campaign), campaign)
-    read_structures(config, campaign)
+    structures = read_structures(config, campaign)
     folder = ResultsFolder(results_folder(campaign, config))
     folder.path.mkdir(parents=True, exist_ok=True)
     table = JobTable(folder.database)
@@ -71,6 +73,9 @@ def submit(
         _drive(campaign, folder, console, retry_failed, as_json)
         return
     print_references(config, console)
+    survey = survey_candidates(config.candidates, structures)
+    if not survey.problems():  # the driver says what is wrong
+        print_price(price_of(config, survey, structures, folder.path))
     process = start_in_background(campaign, folder, retry_failed)
     _wait_for_the_first_jobs(process, notes, folder, console)
     _say_what_follows(campaign, notes, table, folder, console)

@@ -13,7 +13,7 @@ from screening.errors import ProgramKilled, WallTimeReached
 from workflows.execution.jobs import NODE_FAILURE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 OUT_OF_MEMORY = "OUT_OF_MEMORY"
 CANCELLED_OUTSIDE = "CANCELLED_OUTSIDE"
@@ -45,6 +45,7 @@ _ASKED_BY = {
     "pbs": ("qstat -x -f {id}",),
     "sge": ("qacct -j {id}",),
 }
+_WAITING = {"slurm": ("squeue -h -o '%i %r' -j {ids}", r"^(\S+) (.+)$")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,27 @@ def what_scheduler_says(
         if exit_code == 0 and said.strip():
             return said
     return ""
+
+
+def why_waiting(
+    execute: Callable[[str], tuple[str, str, int]], scheduler: str, queue_ids: Sequence[str]
+) -> dict[str, str]:
+    """Why jobs have not been started, in the scheduler's words, by their ids in the queue.
+
+    Args:
+        execute: a command on the cluster; stdout, stderr and exit code.
+        scheduler: as qtoolkit calls it.
+        queue_ids: of the jobs.
+    """
+    if scheduler not in _WAITING:
+        return {}
+    command, pattern = _WAITING[scheduler]
+    said, _, _ = execute(command.format(ids=",".join(queue_ids)))
+    return {
+        match[1]: match[2]
+        for match in re.finditer(pattern, said, re.MULTILINE)
+        if match[1] in queue_ids and match[2] != "None"
+    }
 
 
 def diagnose(scheduler_says: str, written: str, error: str) -> Cause:

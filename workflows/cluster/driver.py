@@ -65,7 +65,7 @@ def drive(
         site = Site.of(config, folder, store, notes)
         site.prepare()
         runner = RunnerProcess(
-            site.project_name, site.projects_folder, folder.cluster / "runner.log"
+            site.project_name, site.projects_folder, folder.cluster / "runner.log", site.unlock
         )
         queue = ClusterQueue(table, site, config, lambda: _execution(campaign), runner)
         notes.write("work_root", site.work_root(site.worker(None)))

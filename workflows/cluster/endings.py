@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from screening.errors import ProgramKilled
 from workflows.cluster import answers
 from workflows.cluster.answers import ANSWERS, Answer, Unfinished
 from workflows.cluster.attempts import Attempts
 from workflows.cluster.diagnosis import (
+    ALLOCATION_FAILED,
     CANCELLED_OUTSIDE,
+    DISK_FULL,
     SUBMISSION_FAILED,
     Cause,
     diagnose,
     what_scheduler_says,
+    why_waiting,
 )
 from workflows.cluster.queue_jobs import QueueJob, QueueJobs
 from workflows.execution.jobs import BROKEN_OFF, FINISHED, QUEUE_LOST, Outcome
@@ -35,10 +40,15 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 _REFUSED = re.compile(r"submission failed\.?(.*)", re.DOTALL)
-_REFUSED_FOR_NOW = re.compile(
-    r"max\w*(submit|job)|limit|temporar|try again|timed out|unable to contact|busy", re.IGNORECASE
+_REFUSED_FOR_NOW = re.compile(  # too many jobs, or a scheduler that is not well
+    r"max\w*submit|submit limit|number of jobs|limit of jobs|jobs are allowed|temporar|try again|"
+    r"timed out|unable to contact|not responding|connect|busy|inactive or drain",
+    re.IGNORECASE,
 )
-_N_REFUSALS = 2
+_N_FAILED_STEPS = 2
+_MAY_BE_A_FULL_DISK = (ALLOCATION_FAILED, ProgramKilled.code)  # which keeps it from saying so
+_WRITTEN = ("queue.out", "queue.err")
+_POLLS_PER_QUESTION = 10
 _TRY_AGAIN_S = 60.0
 _APPEARS_WITHIN_S = 60.0
 
@@ -58,6 +68,30 @@ class Endings:
         self._attempts = Attempts()
         self._offsets: dict[str, int] = {}
         self._tried_at: dict[str, float] = {}
+        self._n_failed_steps: dict[str, int] = {}
+        self._asked_s = 0.0
+        self._why_waiting: dict[str, str] = {}
+
+    def ask_why_waiting(self, jobs: Iterable[QueueJob]) -> None:
+        """Now and then, ask the schedulers why jobs wait that wait.
+
+        Raises:
+            Unreachable: they cannot be asked now.
+        """
+        if time.monotonic() - self._asked_s < _POLLS_PER_QUESTION * self._site.polling_s:
+            return
+        self._asked_s = time.monotonic()
+        waiting: dict[str, dict[str, str]] = defaultdict(dict)
+        for job in jobs:
+            if job.state == "sent" and job.queue_id is not None:
+                waiting[job.worker][job.queue_id] = job.uuid
+        self._why_waiting = {}
+        for worker, uuids in waiting.items():
+            reasons = why_waiting(
+                self._site.execute_on(worker), self._site.scheduler(worker), list(uuids)
+            )
+            for queue_id, reason in reasons.items():
+                self._why_waiting[uuids[queue_id]] = f"the scheduler says: {reason}"
 
     def news(self, job: QueueJob, document: dict[str, Any] | None) -> Iterator[QueueNews]:
         """What there is to tell of one of them.
@@ -79,17 +113,24 @@ class Endings:
         remote = document.get("remote") or {}
         error = document.get("error") or remote.get("error") or ""
         state = document["state"]
+        why = self._why_waiting.get(job.uuid) if state == "SUBMITTED" else None
         self._jobs.update(
-            job.uuid, remote.get("process_id"), document.get("run_dir"), _last_line(error) or None
+            job.uuid, remote.get("process_id"), document.get("run_dir"), _last_line(error) or why
         )
         if state == "REMOTE_ERROR" and self._is_for_the_moment(job, error):
             return
-        if state == "UPLOADED" and self._is_refused(remote, error):
-            self._site.stop(job.uuid)
-            yield from self._close(job, document, self._cause(job, document, error))
+        if state in _NEVER_RAN:
+            n_failed = remote.get("step_attempts", 0)
+            if n_failed >= _N_FAILED_STEPS and n_failed > self._n_failed_steps.get(job.uuid, 0):
+                hopeless = self._why_not_sent(job, error)
+                self._n_failed_steps[job.uuid] = n_failed
+                if hopeless is not None:
+                    self._site.stop(job.uuid)
+                    yield from self._close(job, document, hopeless)
             return
-        if state == "RUNNING" and job.state == "sent":
-            self._jobs.started(job.uuid, _seconds(document.get("start_time")) or time.time())
+        started_at = _seconds(document.get("start_time"))
+        if job.state == "sent" and (started_at or state == "RUNNING"):
+            self._jobs.started(job.uuid, started_at or time.time())
             for key in self._open_parts(job):
                 yield QueueNews(key, is_running=True)
         if state in _ENDED:
@@ -98,15 +139,26 @@ class Endings:
         elif state == "RUNNING" and self._site.is_here(job.worker):
             yield from self._read(job, document)
 
-    def _is_refused(self, remote: dict[str, Any], error: str) -> bool:
-        """Whether the scheduler will not take it the next time, either."""
-        refused = _REFUSED.search(error)
-        again = refused and _REFUSED_FOR_NOW.search(refused[1])
-        return bool(refused) and not again and remote.get("step_attempts", 0) >= _N_REFUSALS
+    def _why_not_sent(self, job: QueueJob, error: str) -> Cause | None:
+        """Why it will not be sent the next time, either; None where it may."""
+        if refused := _REFUSED.search(error):
+            if _REFUSED_FOR_NOW.search(refused[1]):
+                return None
+            said = " ".join(refused[1].split())[:500]
+            return Cause(SUBMISSION_FAILED, f"the scheduler did not take it: {said}", error)
+        return self._disk_full(job, error)
+
+    def _disk_full(self, job: QueueJob, text: str) -> Cause | None:
+        """Whether the scratch is full, as an error says or a look at it shows."""
+        found = diagnose("", "", text)
+        if found.code == DISK_FULL or self._site.is_full(job.worker):
+            where = self._site.work_root(job.worker)
+            return Cause(DISK_FULL, f"no space is left at {where}", found.log_tail)
+        return None
 
     def _is_for_the_moment(self, job: QueueJob, error: str) -> bool:
         """Whether the cluster could not be reached: jobflow-remote gave up, we do not."""
-        if not _UNREACHABLE.search(error) or _REFUSED.search(error):
+        if not _UNREACHABLE.search(_last_line(error)) or _REFUSED.search(error):
             return False
         if time.time() - self._tried_at.get(job.uuid, 0.0) > _TRY_AGAIN_S:
             self._tried_at[job.uuid] = time.time()
@@ -184,20 +236,25 @@ class Endings:
         """Why parts may lack an answer."""
         if document["state"] in ("USER_STOPPED", "STOPPED"):
             return Cause(CANCELLED_OUTSIDE, "it was stopped in jobflow-remote", "")
-        if refused := _REFUSED.search(error):
-            said = " ".join(refused[1].split())[:500]
-            return Cause(SUBMISSION_FAILED, f"the scheduler did not take it: {said}", error)
         if document["state"] == "REMOTE_ERROR" and document.get("previous_state") in _NEVER_RAN:
-            found = diagnose("", error, "")
-            code = found.code if found.code == "DISK_FULL" else SUBMISSION_FAILED
-            return Cause(code, f"it could not be sent: {_last_line(error)}", found.log_tail)
+            unknown = Cause(SUBMISSION_FAILED, f"it could not be sent: {_last_line(error)}", error)
+            return self._why_not_sent(job, error) or unknown
         remote = document.get("remote") or {}
         queue_id = remote.get("process_id") or job.queue_id
         said = what_scheduler_says(
             self._site.execute_on(job.worker), self._site.scheduler(job.worker), queue_id
         )
-        written = "\n".join(remote.get(name) or "" for name in ("queue_out", "queue_err"))
-        return diagnose(said, written, error)
+        found = diagnose(said, self._written(job, document), error)
+        if found.code in _MAY_BE_A_FULL_DISK:
+            return self._disk_full(job, "") or found
+        return found
+
+    def _written(self, job: QueueJob, document: dict[str, Any]) -> str:
+        """What it wrote to its standard output and error, and its scheduler with it."""
+        if not (run_dir := document.get("run_dir")):
+            return ""
+        contents = (self._site.read(job.worker, f"{run_dir}/{name}") for name in _WRITTEN)
+        return "\n".join((content or b"").decode(errors="replace") for content in contents)
 
 
 def _seconds(date: Any) -> float | None:

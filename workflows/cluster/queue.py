@@ -99,6 +99,8 @@ class ClusterQueue:
         n_finished = 0
         with contextlib.suppress(Unreachable):
             found = self._site.documents([job.uuid for job in open_jobs])
+            with contextlib.suppress(Unreachable):
+                self._endings.ask_why_waiting(open_jobs)
             for job in open_jobs:
                 with contextlib.suppress(Unreachable):
                     if job.uuid in self._to_stop:

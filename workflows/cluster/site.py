@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from screening.errors import InvalidInput, Unavailable
 from workflows.cluster.campaign_project import CampaignProject, campaign_project, open_queue
+from workflows.cluster.diagnosis import DISK_FULL, diagnose
 from workflows.cluster.project import cluster_called, project_file
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ _FIELDS = (
     "end_time",
 )
 _LOCK_WAIT_S = 20
+_ROOM_BYTES = 1_000_000
 
 
 class Unreachable(Exception):
@@ -93,16 +96,21 @@ class Site:
         return self._project.file.parent
 
     def prepare(self) -> None:
-        """Take back what an earlier runner, which is no more, had locked.
+        """Make the queue database ready.
 
         Raises:
-            Unavailable: the queue database does not answer.
+            Unavailable: it does not answer.
         """
-        controller = self._controller()
-        with self._project.database_errors():
+        self._controller()
+
+    def unlock(self) -> bool:
+        """Take back what a runner, which is no more, had locked; whether the database answered."""
+        with contextlib.suppress(Unreachable), self._database() as controller:
             controller.unlock_jobs()
             controller.unlock_flows()
             controller.unlock_runner()
+            return True
+        return False
 
     def worker(self, name: str | None) -> str:
         """Its name, or that of the default worker.
@@ -162,6 +170,11 @@ class Site:
         """Whether a worker's files are seen from here."""
         return bool(self._project.project.workers[worker].is_local)
 
+    @property
+    def polling_s(self) -> float:
+        """How often a scheduler is asked."""
+        return self._project.cluster.polling_s
+
     def scheduler(self, worker: str) -> str:
         """Its name, as qtoolkit has it."""
         return str(self._project.project.workers[worker].scheduler_type)
@@ -185,6 +198,13 @@ class Site:
             return stdout, stderr, exit_code
 
         return execute
+
+    def is_full(self, worker: str) -> bool:
+        """Whether nothing can be written on a worker's scratch, as a look at it shows."""
+        file = f"{self._project.scratch(worker)}/.room"
+        script = f"head -c {_ROOM_BYTES} /dev/zero > {file}; rm -f {file}"
+        _, stderr, _ = self.execute_on(worker)(f"bash -c {shlex.quote(script)}")
+        return diagnose("", stderr, "").code == DISK_FULL
 
     def take_out(self, worker: str, queue_id: str) -> None:
         """Take a job out of the scheduler's queue that jobflow-remote knows nothing of."""

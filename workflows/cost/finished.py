@@ -43,7 +43,7 @@ def measured_jobs(table: JobTable, engine: EngineSettings) -> dict[QueuedStage, 
 
 
 def _same(engine: EngineSettings, earlier: dict[str, str]) -> bool:
-    return (engine.name, engine.model) == (earlier["name"], earlier["model"])
+    return (engine.name, engine.model) == (earlier["name"], earlier.get("model"))
 
 
 def _columns(rows: list[tuple[float, ...]]) -> Measured:

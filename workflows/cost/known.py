@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -188,10 +189,19 @@ class KnownCandidates:
                 n_made += len(candidates)
                 on_progress(n_made)
 
-    def n_passed_and_stopped(self) -> tuple[int, int]:
-        """Candidates that came to the gates of any settings that there ever were."""
-        asked = [row.states[0] for row in self._rows.values() if row.stage in _LAST]
-        return asked.count("done"), asked.count("rejected")
+    def n_passed_and_stopped(self, only_one_passes: bool) -> tuple[int, int]:
+        """Candidates that came to the gates of any settings that there ever were.
+
+        Args:
+            only_one_passes: those of a composition in a host count as one.
+        """
+        contests: dict[object, set[str]] = defaultdict(set)
+        for uuid, row in self._rows.items():
+            if row.stage in _LAST and row.states[0] in ("done", "rejected"):
+                sizes = self._sizes.get(_label(row.candidate)) if only_one_passes else None
+                contests[sizes.rivals if sizes else uuid].add(row.states[0])
+        n_passed = sum("done" in answers for answers in contests.values())
+        return n_passed, len(contests) - n_passed
 
     def _is(self, uuid: str, *stages: str) -> bool:
         return self._rows[uuid].stage in stages
@@ -241,7 +251,7 @@ class KnownCandidates:
 
     def _sizes_of(self, candidate: str, relax: str) -> Sizes:
         """By the label in its name; a job of an earlier config may know it by another."""
-        if (sizes := self._sizes.get(candidate.rpartition("-")[0])) is not None:
+        if (sizes := self._sizes.get(_label(candidate))) is not None:
             return sizes
         metadata = orjson.loads(self._table.spec((relax, 1)))["metadata"]
         alike = (s for s in self._sizes.values() if s.relax == metadata.get("n_atoms"))
@@ -287,6 +297,11 @@ class KnownCandidates:
             glass = quencher.make(relaxed, melt_temperature_K, ion, {})
             yield "quench", sizes.quench, glass.uuid
             yield from moved(glass.output, sizes.quench)
+
+
+def _label(candidate: str) -> str:
+    """Of its composition and supercell; the rest is its number."""
+    return candidate.rpartition("-")[0]
 
 
 @contextlib.contextmanager

@@ -194,7 +194,7 @@ def _expected(
         expected.n_not_looked_up = n_kept
     if not expected.n_asked:
         expected.of_earlier_settings = True
-        expected.n_passed, expected.n_stopped = known.n_passed_and_stopped()
+        expected.n_passed, expected.n_stopped = known.n_passed_and_stopped(only_one_passes(config))
     return expected
 
 

@@ -212,7 +212,7 @@ def test_logs_can_be_followed_until_the_job_ends(copy):
     process.stdout.readline()
     assert process.stdout.readline() == "second\n"
     change(copy, ("update jobs set state = 'done' where uuid = ?", (uuid,)))
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     process.stdout.close()
 
 
@@ -299,7 +299,7 @@ def test_watching_ends_with_the_campaign(copy):
     time.sleep(4)
     assert process.poll() is None
     change(copy, ("update jobs set state = 'done' where uuid = ?", (end["uuid"],)))
-    stdout, _ = process.communicate(timeout=30)
+    stdout, _ = process.communicate(timeout=120)
     assert process.returncode == 4  # one candidate failed
     assert "transport" in stdout
     assert ask("status", copy, "--watch", "--json").exit_code == 2

@@ -33,7 +33,7 @@ def jobs(config, **wanted):
     return json.loads(ask("jobs", config, "--json", *options).stdout)
 
 
-def until(claim, within_s=90.0):
+def until(claim, within_s=300.0):
     deadline = time.monotonic() + within_s
     while not claim():
         assert time.monotonic() < deadline, "it did not happen"
@@ -111,13 +111,13 @@ def test_a_paused_stage_does_not_run_until_it_is_resumed(held):
         assert "is paused already" in ask("pause", held, "--stage", "dynamics").stdout
         resumed = ask("resume", held)
         assert "resumed: dynamics\nthe run in progress takes it up now" in resumed.stdout
-        assert process.wait(timeout=90) == 0
+        assert process.wait(timeout=300) == 0
     assert totals(held)["paused"] == 0
     assert {row["state"] for row in ranking(held)} == {"done"}
 
 
 def test_a_pause_reaches_a_run_in_progress(relaxed, tmp_path):
-    config = asking_for_dynamics(relaxed, tmp_path / "copy", 4)
+    config = asking_for_dynamics(relaxed, tmp_path / "copy", 2)
     with being_run(config) as process:
         until(lambda: jobs(config, stage="dynamics", state="running"))
         paused = ask("pause", config)
@@ -138,7 +138,7 @@ def test_one_candidate_can_be_cancelled_from_elsewhere_and_taken_back(held):
         assert "the run in progress goes on with the rest" in cancelled.stdout
         assert {job["code"] for job in jobs(config, candidate=KCL, state="failed")} == {"CANCELLED"}
         assert ask("resume", config, "--stage", "dynamics").exit_code == 0
-        assert process.wait(timeout=90) == 4
+        assert process.wait(timeout=300) == 4
     states = {row["id"]: row["state"] for row in ranking(config)}
     assert states == {KCL: "failed", NACL: "done"}
 
@@ -165,7 +165,7 @@ def test_what_runs_can_be_cancelled_and_ends_at_once(relaxed, tmp_path):
         until(lambda: totals(config)["running"] and jobs(config, stage="dynamics", state="running"))
         cancelled = ask("cancel", config, "--stage", "dynamics", "--yes")
         assert "2 jobs were cancelled" in cancelled.stdout
-        assert process.wait(timeout=60) == 4
+        assert process.wait(timeout=120) == 4
     document = json.loads(ask("failures", config, "--json").stdout)
     assert [job["code"] for job in document] == ["CANCELLED"] * 2
     assert {job["command"] for job in document} == {"halideflow retry CAMPAIGN --reason CANCELLED"}

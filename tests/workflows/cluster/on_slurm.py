@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -16,19 +18,27 @@ from campaigns import halideflow
 from queue_database import NAME, QueueDatabase
 from slurm import SlurmCluster
 
+from workflows.cluster.answers import ANSWERS, Answer, read
+from workflows.cluster.project import as_yaml, read_project
+
 CLUSTER = """\
 name: ci
 scheduler: slurm
 scratch: {scratch}
 polling_s: 1
 before: ["export OMP_NUM_THREADS=1"]
-workers: {{main: {{queue: main}}}}
+workers: {workers}
 queue_database: {{host: {host}, port: {port}, database: {database}}}
 """
 
 
-@contextmanager
-def cluster_of(slurm: SlurmCluster, database: QueueDatabase, folder: Path) -> Iterator[Path]:
+@contextlib.contextmanager
+def cluster_of(
+    slurm: SlurmCluster,
+    database: QueueDatabase,
+    folder: Path,
+    workers: str = "{main: {queue: main}}",
+) -> Iterator[Path]:
     """What `halideflow cluster init` makes of a file; the scratch folder."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch, projects = folder / "scratch", folder / "projects"
@@ -36,14 +46,34 @@ def cluster_of(slurm: SlurmCluster, database: QueueDatabase, folder: Path) -> It
     projects.mkdir()
     file = folder / "cluster.yaml"
     where = {"host": database.host, "port": database.port, "database": NAME}
-    file.write_text(CLUSTER.format(scratch=scratch, **where))
+    file.write_text(CLUSTER.format(scratch=scratch, workers=workers, **where))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in slurm.environment.items():
             patch.setenv(name, value)
         patch.setenv("JFREMOTE_PROJECTS_FOLDER", str(projects))
         made = halideflow("cluster", "init", file)
         assert made.returncode == 0, made.stderr
-        yield scratch
+        try:
+            yield scratch
+        finally:
+            _end_drivers(projects)
+
+
+def _end_drivers(projects: Path) -> None:
+    """Of campaigns that a failed test left, with the children that die with them."""
+    for process in psutil.process_iter(["environ", "cmdline"]):
+        environment, command = process.info["environ"] or {}, process.info["cmdline"] or []
+        if environment.get("JFREMOTE_PROJECTS_FOLDER") == str(projects) and "submit" in command:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def edit_project(folder: Path, worker: str, **resources: str) -> None:
+    """Change what a worker asks the queue for in jobflow-remote's file, as one might by hand."""
+    file = folder / "projects" / "ci.yaml"
+    project = read_project(file)
+    project["workers"][worker]["resources"] |= resources
+    file.write_text(as_yaml(project))
 
 
 def sent_to(config: Path, **execution: object) -> Path:
@@ -65,6 +95,11 @@ def select(config: Path, sql: str, *parameters: object) -> list[tuple]:
 def states(config: Path, stage: str) -> list[str]:
     """Of the jobs of a stage."""
     return [state for (state,) in select(config, "select state from jobs where stage = ?", stage)]
+
+
+def codes(config: Path) -> set[str]:
+    """Of the jobs that have failed."""
+    return {code for (code,) in select(config, "select code from jobs where state = 'failed'")}
 
 
 def queue_ids(config: Path, stage: str) -> list[str]:
@@ -96,6 +131,16 @@ def drivers(config: Path) -> list[psutil.Process]:
     return found
 
 
+def runners(config: Path) -> list[int]:
+    """Ids of the processes of jobflow-remote that carry a campaign's jobs."""
+    found = []
+    for process in drivers(config):
+        with contextlib.suppress(psutil.Error):
+            if "workflows.cluster.runner" in process.cmdline():
+                found.append(process.pid)
+    return found
+
+
 def kill(config: Path) -> None:
     """-9 for all of them."""
     for process in drivers(config):
@@ -104,3 +149,19 @@ def kill(config: Path) -> None:
         except ProcessLookupError:
             continue
     until(lambda: not drivers(config), "the driver is gone")
+
+
+def notes(config: Path) -> dict[str, str]:
+    """What whoever runs the campaign noted."""
+    return dict(select(config, "select name, text from notes"))
+
+
+def answered(config: Path, stage: str) -> Counter[tuple[str, int]]:
+    """How often each job of a stage was answered, as the files on the scratch say."""
+    found: Counter[tuple[str, int]] = Counter()
+    sql = "select run_dir from queue_jobs where stage = ? and run_dir is not null"
+    for (folder,) in select(config, sql, stage):
+        file = Path(folder) / ANSWERS
+        content = file.read_bytes() if file.exists() else b""
+        found.update(record.key for record, _ in read(content) if isinstance(record, Answer))
+    return found

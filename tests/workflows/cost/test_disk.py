@@ -6,7 +6,7 @@ import base64
 
 import numpy as np
 import pytest
-from tables import campaign
+from invented_runs import campaign
 
 from screening.transport.trajectory import Trajectory
 from workflows.cost.disk import disk_GB

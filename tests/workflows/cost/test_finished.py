@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tables import FakeRun, campaign
+from invented_runs import FakeRun, campaign
 
 from workflows.config import EngineSettings
 from workflows.cost.finished import measured_jobs

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from invented_runs import FakeRun, campaign
 from jobflow import CURRENT_JOB, OutputReference
 from pymatgen.core import Lattice, Structure
-from tables import FakeRun, campaign
 
 from screening.documents import RelaxDocument
 from screening.gates import Gates
@@ -220,6 +220,19 @@ def test_only_the_lowest_ordering_is_moved_where_a_gate_says_so(make_run):
     assert expected.undecided == {(("dynamics", 36, 2),): 1}  # one of the others has passed
     assert expected.stages["dynamics"].new == {32: 2}
     assert (expected.n_passed, expected.n_stopped) == (1, 0)
+
+
+def test_orderings_that_compete_came_to_the_gates_as_one(make_run):
+    run = make_run(**LOWEST_ONLY)
+    for name in run.outputs:
+        run.relax(name)
+    for name in ids(run)[1:]:
+        run.ask_gates(name, state="rejected")
+    run.ask_gates(ids(run)[0])
+    run.ask_gates(ids(run, "K2TaCl6")[0], state="rejected")
+    gates = LOWEST_ONLY["gates"] | {"max_e_hull_eV_per_atom": 0.04}
+    changed = price(run, campaign(gates=gates))
+    assert any("1 of 2 candidates that came to the gates of earlier" in n for n in changed.notes)
 
 
 def test_parts_of_a_run_that_are_done_are_not_paid_for_twice(make_run):
