@@ -29,7 +29,7 @@ from workflows.cli.common import (
     engine_settings,
     print_json,
 )
-from workflows.cli.run import n_cores
+from workflows.cost.cores import cores_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,7 +135,7 @@ def build(
     out: Out = Path("references.json"),
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that relax at a time.")
-    ] = n_cores(),
+    ] = cores_here(),
     as_json: Json = False,
 ) -> None:
     """Relax the reference structures that come with the package, with CAMPAIGN's engine.

@@ -207,13 +207,13 @@ def _packed(record: JobRecord) -> str:
 
     fields = asdict(record)
     fields["spec"] = fields["spec"].decode()
-    return base64.b85encode(zlib.compress(orjson.dumps(fields))).decode("ascii")
+    return base64.b64encode(zlib.compress(orjson.dumps(fields))).decode("ascii")
 
 
 def _unpacked(text: str) -> JobRecord:
     import orjson
 
-    fields = orjson.loads(zlib.decompress(base64.b85decode(text)))
+    fields = orjson.loads(zlib.decompress(base64.b64decode(text)))
     fields["spec"] = fields["spec"].encode()
     fields["parents"] = tuple(fields["parents"])
     return JobRecord(**fields)

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ def drive(
         Unavailable: the queue database does not answer.
         NotFinished: another process is running it.
     """
+    warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)  # jobflow-remote's use
     config = resolve_references(load_campaign(campaign), campaign)
     folder = ResultsFolder(results_folder(campaign, config))
 

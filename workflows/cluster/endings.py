@@ -39,7 +39,9 @@ _UNREACHABLE = re.compile(
     r"authenticat|temporary failure in name resolution",
     re.IGNORECASE,
 )
-_REFUSED = re.compile(r"submission failed\.?(.*)", re.DOTALL)
+_REFUSED = re.compile(  # where qtoolkit's answer ends with what the scheduler printed
+    r"submission failed\.?(?:.*\bstderr=(['\"])(?P<stderr>.+?)\1, status=|(?P<all>.*))", re.DOTALL
+)
 _REFUSED_FOR_NOW = re.compile(  # too many jobs, or a scheduler that is not well
     r"max\w*submit|submit limit|number of jobs|limit of jobs|jobs are allowed|temporar|try again|"
     r"timed out|unable to contact|not responding|connect|busy|inactive or drain",
@@ -115,7 +117,7 @@ class Endings:
         state = document["state"]
         why = self._why_waiting.get(job.uuid) if state == "SUBMITTED" else None
         self._jobs.update(
-            job.uuid, remote.get("process_id"), document.get("run_dir"), _last_line(error) or why
+            job, remote.get("process_id"), document.get("run_dir"), _last_line(error) or why
         )
         if state == "REMOTE_ERROR" and self._is_for_the_moment(job, error):
             return
@@ -142,9 +144,10 @@ class Endings:
     def _why_not_sent(self, job: QueueJob, error: str) -> Cause | None:
         """Why it will not be sent the next time, either; None where it may."""
         if refused := _REFUSED.search(error):
-            if _REFUSED_FOR_NOW.search(refused[1]):
+            text = refused["stderr"] or refused["all"]
+            if _REFUSED_FOR_NOW.search(text):
                 return None
-            said = " ".join(refused[1].split())[:500]
+            said = "; ".join(re.split(r"(?:\n|\\n)+", text.strip().removesuffix("\\n")))[:500]
             return Cause(SUBMISSION_FAILED, f"the scheduler did not take it: {said}", error)
         return self._disk_full(job, error)
 

@@ -19,25 +19,28 @@ from jobflow import Flow, Job
 from screening.errors import InvalidInput
 from workflows.cluster.allocation import Terms, queue_job
 from workflows.cluster.batches import Batches
+from workflows.cluster.diagnosis import SUBMISSION_FAILED
 from workflows.cluster.endings import Endings
 from workflows.cluster.queue_jobs import QueueJob, QueueJobs
 from workflows.cluster.runner import RunnerProcess
 from workflows.cluster.site import Site, Unreachable
 from workflows.cost.prices import Prices
 from workflows.cost.spending import spending
-from workflows.execution.jobs import JobRecord
+from workflows.execution.jobs import JobRecord, Outcome
 from workflows.execution.notes import Notes
+from workflows.execution.queueing import QueueNews
 from workflows.execution_settings import QUEUED_STAGES
 
 if TYPE_CHECKING:
     from workflows.cluster.batches import Batch
     from workflows.config import CampaignConfig
     from workflows.execution.jobs import JobRow, JobTable, Key
-    from workflows.execution.queueing import QueueNews
     from workflows.execution_settings import ExecutionSettings
 
 _ENDS_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.5
+_REST_AFTER_LOOK = 10
+"""The database rests so many times as long as it took to tell of all jobs in the queue."""
 _JOBS_PER_FLOW = 50
 """jobflow-remote looks through a whole flow whenever one of its jobs ends."""
 
@@ -74,11 +77,13 @@ class ClusterQueue:
         self._prices = Prices(config, table)
         self._endings = Endings(table, site)
         self._to_stop: set[str] = set()
+        self._impossible: list[QueueNews] = []
+        self._look_again_s = 0.0
 
     def send(self, jobs: Sequence[JobRow]) -> list[Key]:
         """Send what makes batches and is within the budget."""
         self._take_up_changes()
-        batches = self._within_budget(self._batches.ready(jobs))
+        batches = self._within_budget(self._possible(self._batches.ready(jobs)))
         sent: list[Key] = []
         with contextlib.suppress(Unreachable):
             for start in range(0, len(batches), _JOBS_PER_FLOW):
@@ -93,12 +98,16 @@ class ClusterQueue:
     def news(self) -> Iterator[QueueNews]:
         """What jobflow-remote and the answers on the cluster tell."""
         self._notes.write("runner", self._runner.keep_alive())
-        open_jobs = self._jobs.open()
-        if not open_jobs:
+        impossible, self._impossible = self._impossible, []
+        yield from impossible
+        start_s = time.monotonic()
+        if start_s < self._look_again_s or not (open_jobs := self._jobs.open()):
             return
         n_finished = 0
         with contextlib.suppress(Unreachable):
             found = self._site.documents([job.uuid for job in open_jobs])
+            now_s = time.monotonic()
+            self._look_again_s = now_s + _REST_AFTER_LOOK * (now_s - start_s)
             with contextlib.suppress(Unreachable):
                 self._endings.ask_why_waiting(open_jobs)
             for job in open_jobs:
@@ -150,6 +159,21 @@ class ClusterQueue:
                 self._config = self._config.model_copy(update={"execution": execution})
                 self._batches.config = self._config
 
+    def _possible(self, batches: list[Batch]) -> list[Batch]:
+        """Those that the cluster can be asked for; the others' jobs have failed."""
+        found = []
+        for batch in batches:
+            try:
+                self._site.queue_resources(batch.resources)
+            except InvalidInput as error:
+                message = f"execution.resources.{batch.stage}: {error}"
+                outcome = Outcome("failed", lost=True, code=SUBMISSION_FAILED, message=message)
+                self._impossible += [QueueNews(job.key, outcome) for job in batch.jobs]
+                self._batches.sent(batch)
+            else:
+                found.append(batch)
+        return found
+
     def _within_budget(self, batches: list[Batch]) -> list[Batch]:
         """Those that the budget still has room for; the note says that some have to wait."""
         budget = self._config.execution.budget_core_hours
@@ -180,6 +204,7 @@ class ClusterQueue:
     def _send(self, batches: Sequence[Batch]) -> None:
         """Note batches in the table, then hand them to jobflow-remote in one flow."""
         made: list[Job] = []
+        sent: list[tuple[QueueJob, list[Key]]] = []
         for batch in batches:
             identifier = str(uuid.uuid4())
             worker = self._site.worker(batch.resources.worker)
@@ -194,19 +219,18 @@ class ClusterQueue:
                 "resources": self._site.queue_resources(batch.resources),
             }
             made.append(job)
-            self._jobs.sent(
-                QueueJob(
-                    uuid=identifier,
-                    stage=batch.stage,
-                    worker=worker,
-                    n_cores=batch.n_cores,
-                    wall_time_h=batch.resources.wall_time_h,
-                    core_hours_promised=self._price(batch),
-                    sent_at=time.time(),
-                ),
-                [job.key for job in batch.jobs],
+            queued = QueueJob(
+                uuid=identifier,
+                stage=batch.stage,
+                worker=worker,
+                n_cores=batch.n_cores,
+                wall_time_h=batch.resources.wall_time_h,
+                core_hours_promised=self._price(batch),
+                sent_at=time.time(),
             )
+            sent.append((queued, [job.key for job in batch.jobs]))
             self._batches.sent(batch)
+        self._jobs.sent(sent)
         with warnings.catch_warnings():  # they need not be connected
             warnings.filterwarnings("ignore", "Some jobs are not connected")
             self._site.add(Flow(made, name=self._config.name))

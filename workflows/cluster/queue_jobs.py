@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from workflows.execution.jobs import JobTable, Key
 
@@ -58,35 +58,22 @@ class QueueJobs:
             )
         )
 
-    def sent(self, queue_job: QueueJob, parts: Iterable[Key]) -> None:
-        """Note that it is being sent, before it is: whoever finds it open looks for it."""
-        parts = list(parts)
+    def sent(self, with_parts: Iterable[tuple[QueueJob, list[Key]]]) -> None:
+        """Note what is being sent, before it is, with its parts: whoever finds it looks for it."""
+        with_parts = list(with_parts)
         with self._table.transaction() as connection:
-            connection.execute(
+            connection.executemany(
                 f"insert into queue_jobs ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    queue_job.uuid,
-                    queue_job.stage,
-                    queue_job.worker,
-                    queue_job.n_cores,
-                    queue_job.wall_time_h,
-                    queue_job.core_hours_promised,
-                    queue_job.sent_at,
-                    queue_job.queue_id,
-                    queue_job.run_dir,
-                    queue_job.started_at,
-                    queue_job.state,
-                    queue_job.message,
-                ),
+                [astuple(queue_job) for queue_job, _ in with_parts],
             )
             connection.executemany(
                 "insert into queue_job_parts values (?, ?, ?)",
-                [(queue_job.uuid, *key) for key in parts],
+                [(queue_job.uuid, *key) for queue_job, parts in with_parts for key in parts],
             )
             connection.executemany(
                 "update jobs set state = 'queued', attempts = attempts + 1, started_at = null, "
                 "ended_at = null where uuid = ? and idx = ?",
-                parts,
+                [key for _, parts in with_parts for key in parts],
             )
 
     def goes_on_with(self, uuid: str, key: Key) -> None:
@@ -97,14 +84,16 @@ class QueueJobs:
             )
 
     def update(
-        self, uuid: str, queue_id: str | None, run_dir: str | None, message: str | None
+        self, job: QueueJob, queue_id: str | None, run_dir: str | None, message: str | None
     ) -> None:
-        """Note what the queue says of it."""
+        """Note what the queue says of it, if that is anything new: most only wait, for days."""
+        found = queue_id or job.queue_id, run_dir or job.run_dir, message
+        if found == (job.queue_id, job.run_dir, job.message):
+            return
         with self._table.transaction() as connection:
             connection.execute(
-                "update queue_jobs set queue_id = coalesce(?, queue_id), "
-                "run_dir = coalesce(?, run_dir), message = ? where uuid = ?",
-                (queue_id, run_dir, message, uuid),
+                "update queue_jobs set queue_id = ?, run_dir = ?, message = ? where uuid = ?",
+                (*found, job.uuid),
             )
 
     def started(self, uuid: str, at: float) -> None:

@@ -84,16 +84,11 @@ def test_runner_node_and_database_die_in_turn(tmp_path, local):
         assert "jobflow-remote's runner ended with exit code -9" in status.stdout
         slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
 
-        # The node dies while both batches run, of which some have answered.
-        def is_half_done():
-            return (
-                len(answered(config, "dynamics")) >= 2 and len(queue_ids(config, "dynamics")) == 2
-            )
-
-        until(is_half_done, "some dynamics has answered")
+        # The node dies while a batch runs of which a part has answered.
+        until(lambda: answered(config, "dynamics"), "some dynamics has answered")
         slurm.kill_node()
         before = answered(config, "dynamics")
-        assert 2 <= len(before) < 6
+        assert 1 <= len(before) < 3
         until(lambda: select(config, LOST) == [("its node failed",)], "that is noticed")
         until(slurm.squeue, "the rest waits in the queue again")
 
@@ -153,7 +148,7 @@ def test_what_the_scheduler_refuses_and_what_takes_too_much_memory(
         ):
             assert words.replace("CAMPAIGN", str(config)) in " ".join(failures.stdout.split())
 
-        # The file is mended as far as anybody knows, and the process that runs the campaign goes on.
+        # The file is mended, as far as anybody knows, for the process that runs the campaign.
         slurm.run("scontrol", "update", "PartitionName=long", "MaxTime=1")
         sent_to(config, wall_time_h=0.5, resources=by_size("long", 0.15))
         retried = halideflow("retry", config, *REASONS)
@@ -167,8 +162,8 @@ def test_what_the_scheduler_refuses_and_what_takes_too_much_memory(
         slurm.run("scontrol", "update", "PartitionName=long", "MaxTime=INFINITE")
         assert halideflow("resume", config).returncode == 0
         until(lambda: not drivers(config), "the others have come to their end")
-        rows = {row["id"]: row["state"] for row in ranking(config)}
-        assert sorted(rows.values()) == ["failed", "ranked", "ranked"]
+        found = [row["state"] for row in ranking(config)]
+        assert sorted(found) == ["done", "done", "failed"]
 
         # Nobody runs the campaign.
         sent_to(config, wall_time_h=0.5, resources=by_size("long", 2))
