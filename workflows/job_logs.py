@@ -53,17 +53,21 @@ def log_of(results: CampaignResults, job: JobView) -> JobLog:
                 return JobLog(printed, f"{file}, of the whole job in the queue", is_live=True)
         elsewhere += of_queue
     for file in elsewhere:
-        if fetched := remote_text(file):
-            return JobLog(fetched.encode(), f"{file} on {job.worker}")
+        if fetched := _fetched(results, job, file):
+            return JobLog(fetched, f"{file} on {job.worker}")
     if job.log_tail:
         return JobLog(job.log_tail.encode(), "its last lines, as they were stored")
     return JobLog(b"", _why_none(results, job, elsewhere))
 
 
-def remote_text(path: Path) -> str | None:
-    """A file on a cluster; None where it cannot be had."""
-    del path  # only what can be read on this machine is read
-    return None
+def _fetched(results: CampaignResults, job: JobView, file: Path) -> bytes | None:
+    """A file on the cluster; None where it cannot be had."""
+    cluster = results.config.execution.cluster
+    if cluster is None or job.worker is None or file.parent.is_dir():
+        return None
+    from workflows.cluster.remote_files import fetch
+
+    return fetch(cluster, job.worker, str(file))
 
 
 def _newest_first(files: list[Path | None]) -> list[Path]:

@@ -29,7 +29,8 @@ from workflows.config_file import (
     results_folder,
 )
 from workflows.cost.cores import cores_here
-from workflows.execution.notes import Notes
+from workflows.execution.jobs import JobTable
+from workflows.execution.notes import TROUBLES, NoteName, Notes
 from workflows.results import ResultsFolder
 from workflows.run import run_campaign
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
     from workflows.execution.events import JobEvent, Summary
-    from workflows.execution.jobs import JobTable
     from workflows.execution_settings import ExecutionSettings
 
 _MOST_WORKERS = 4
@@ -64,6 +64,7 @@ def drive(
     @contextlib.contextmanager
     def open_queue(table: JobTable, store: JobStore) -> Iterator[ClusterQueue]:
         notes = Notes(table)
+        _forget(notes)
         site = Site.of(config, folder, store, notes)
         site.prepare()
         runner = RunnerProcess(
@@ -71,13 +72,12 @@ def drive(
         )
         queue = ClusterQueue(table, site, config, lambda: _execution(campaign), runner)
         notes.write("work_root", site.work_root(site.worker(None)))
-        notes.write("sent", None)
         notes.write("driver", f"process {os.getpid()} on {socket.gethostname()}")
         try:
             yield queue
         finally:
             runner.stop()
-            notes.write("driver", None)
+            _forget(notes)
 
     return run_campaign(
         config,
@@ -91,6 +91,13 @@ def drive(
     )
 
 
+def _forget(notes: Notes) -> None:
+    """What one driver noted of its own is nothing to the next."""
+    names: tuple[NoteName, ...] = ("driver", "sent", *TROUBLES)
+    for name in names:
+        notes.write(name, None)
+
+
 def _execution(campaign: Path) -> ExecutionSettings:
     return load_campaign(campaign).execution
 
@@ -100,6 +107,7 @@ def start_in_background(
 ) -> subprocess.Popen[bytes]:
     """Start `halideflow submit --wait` so that it outlives this terminal."""
     folder.cluster.mkdir(parents=True, exist_ok=True)
+    _forget(Notes(JobTable(folder.database)))  # of a driver that was killed
     with driver_log(folder).open("ab") as log:
         return subprocess.Popen(  # noqa: S603  our own interpreter and module
             [

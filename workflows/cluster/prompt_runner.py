@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -24,15 +23,9 @@ class PromptRunner(Runner):
 
     def __init__(self, project_name: str) -> None:
         super().__init__(project_name=project_name)
-        self._lost_database = False
+        self.lost_database = False
         for host in self.hosts.values():
             without_stdin(host)
-
-    def run(self, *args: Any, **options: Any) -> None:
-        """Run until it is told to end, or the database does not answer."""
-        super().run(*args, **options)
-        if self._lost_database:
-            sys.exit("the queue database does not answer")
 
     def advance_state(self, *args: Any, **options: Any) -> None:
         """Send, fetch and complete jobs."""
@@ -51,12 +44,12 @@ class PromptRunner(Runner):
         self._attempt(super().ping_running_runner, *args, **options)
 
     def _attempt(self, step: Callable[..., None], *args: Any, **options: Any) -> None:
-        if self._lost_database:
+        if self.lost_database:
             return
         try:
             step(*args, **options)
         except PyMongoError:
             _logger.exception("%s: the queue database does not answer", step.__name__)
-            self._lost_database = self.stop_signal = True
+            self.lost_database = self.stop_signal = True
         except Exception:
             _logger.exception("%s failed; it is tried again", step.__name__)

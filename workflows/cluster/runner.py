@@ -16,6 +16,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+DATABASE_LOST = 75
+"""Exit code of a runner whose database did not answer."""
 _RESTART_AFTER_S = (1.0, 5.0, 30.0)
 _STOP_WITHIN_S = 30.0
 _LONG_ENOUGH_S = 120.0
@@ -50,14 +52,13 @@ class RunnerProcess:
         age_s = time.monotonic() - self._started_s
         if age_s > _LONG_ENOUGH_S:
             self._n_deaths = 0
-        if self._process is not None and self._process.poll() is not None:
-            self._n_deaths += 1
-            exit_code = self._process.returncode
+        if self._process is not None and (exit_code := self._process.poll()) is not None:
+            self._n_deaths += exit_code != DATABASE_LOST
             self._process = None
             self._exit_text = f"jobflow-remote's runner ended with exit code {exit_code}"
         if self._process is None:
             delay_s = _RESTART_AFTER_S[min(self._n_deaths, len(_RESTART_AFTER_S)) - 1]
-            if not self._n_deaths or age_s > delay_s:
+            if (not self._n_deaths or age_s > delay_s) and self._unlock():
                 self._start()
         return self._trouble if self._n_deaths > 1 else None
 
@@ -83,9 +84,6 @@ class RunnerProcess:
         return f"{self._exit_text}, {self._n_deaths} times in a row; see {self._log}"
 
     def _start(self) -> None:
-        if not self._unlock():
-            self._n_deaths = 0  # for it is known what ails it
-            return
         self._started_s = time.monotonic()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
@@ -110,7 +108,9 @@ def main() -> None:
 
     warnings.filterwarnings("ignore", category=FutureWarning)  # of monty, which it uses
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    PromptRunner(project_name=sys.argv[1]).run()
+    runner = PromptRunner(project_name=sys.argv[1])
+    runner.run()
+    sys.exit(DATABASE_LOST if runner.lost_database else 0)
 
 
 if __name__ == "__main__":

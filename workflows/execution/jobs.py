@@ -242,27 +242,35 @@ class JobTable:
                 ),
             )
 
-    def reset_failed(self, selection: Selection = EVERYTHING) -> int:
-        """Let failed jobs that match, and all that depended on them, wait again.
+    def reset_failed(self, selection: Selection = EVERYTHING, run: int | None = None) -> int:
+        """Let failed jobs that match, of one run or of all, and what depended on them, wait again.
 
         Returns:
             How many had failed.
         """
-        failed = self.matching(selection, ("failed",))
+        failed = self.matching(selection, ("failed",), run)
         self.wait_again(self.dependent_on(failed))
         return len(failed)
 
-    def matching(self, selection: Selection, states: Iterable[JobState]) -> list[Key]:
-        """Jobs in one of these states that a selection names."""
+    def matching(
+        self, selection: Selection, states: Iterable[JobState], run: int | None = None
+    ) -> list[Key]:
+        """Jobs in one of these states that a selection names, of one run or of all."""
         marks = ", ".join("?" * len(states := tuple(states)))
         return [
             (uuid, index)
             for uuid, index in self.select(
                 f"select uuid, idx from jobs where state in ({marks}) and stage is coalesce(?, "
-                "stage) and candidate is coalesce(?, candidate) and code is coalesce(?, code)",
-                (*states, selection.stage, selection.candidate, selection.code),
+                "stage) and candidate is coalesce(?, candidate) and code is coalesce(?, code) "
+                "and run = coalesce(?, run)",
+                (*states, selection.stage, selection.candidate, selection.code, run),
             )
         ]
+
+    def last_run(self) -> int | None:
+        """Number of the last run; None where there was none."""
+        ((run,),) = self.select("select max(run) from jobs")
+        return None if run is None else int(run)
 
     def dependent_on(self, keys: Iterable[Key]) -> set[Key]:
         """Jobs, with all that waits for them or for what they spawned."""

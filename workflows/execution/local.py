@@ -85,7 +85,7 @@ class LocalExecutor:
         self._table = table
         self._orders = Orders(table)
         self._store = store
-        self._work_root = work_root
+        self._work_root = work_root.absolute()  # workers move between folders
         self._n_workers = n_workers
         self._preload = preload
         self._on_event = on_event
@@ -232,7 +232,7 @@ class LocalExecutor:
 
     def _carry_out(self, order: Order) -> None:
         if order.kind == "retry":
-            n_jobs = self._table.reset_failed(order.selection)
+            n_jobs = self._table.reset_failed(order.selection, self._run)
             if n_jobs:
                 self._rebuild()
         else:

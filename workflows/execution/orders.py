@@ -97,13 +97,14 @@ class Orders:
 
     def carry_out(self, order: Order) -> list[Key]:
         """Carry out an order in the table; which jobs it changed."""
+        run = self._table.last_run()
         if order.kind == "cancel":
-            keys = self._table.matching(order.selection, _OPEN)
+            keys = self._table.matching(order.selection, _OPEN, run)
             for key in keys:
                 self._table.finish(key, CANCELLATION, time.time())
         else:
-            keys = self._table.matching(order.selection, ("failed",))
-            self._table.reset_failed(order.selection)
+            keys = self._table.matching(order.selection, ("failed",), run)
+            self._table.reset_failed(order.selection, run)
         self.applied(order.number, len(keys))
         return keys
 
