@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from screening.candidate_settings import CandidateSettings
 from screening.gates import Gates
 from screening.ordering_settings import Settings
-from workflows.execution_settings import ExecutionSettings
+from workflows.execution_settings import QUEUED_STAGES, ExecutionSettings
 from workflows.vasp_settings import VaspSettings
 
 # Keys of a campaign that decide no result.
@@ -300,6 +300,19 @@ class CampaignConfig(Settings):
         if "references" not in self.stability.model_fields_set:
             stability = self.stability.model_copy(update={"references": self.engine.references})
             self.__dict__["stability"] = stability  # frozen, and not yet in anybody's hands
+        return self
+
+    @model_validator(mode="after")
+    def _processes_share_a_node(self) -> Self:
+        """Of the embedded potential, with a rehearsal, too; VASP's ranks need not."""
+        for stage in QUEUED_STAGES:
+            resources = getattr(self.execution.resources, stage)
+            nodes = max(resources.nodes, *(rule.nodes or 1 for rule in resources.larger), 1)
+            if self.engine.name != "vasp" and nodes > 1:
+                raise ValueError(
+                    f"execution.resources.{stage}: {nodes} nodes; the processes of engine "
+                    f"{self.engine.name} share one: leave nodes out, more jobs use more nodes"
+                )
         return self
 
     @model_validator(mode="after")

@@ -51,7 +51,7 @@ class StageResources(Settings):
         default=None,
         ge=1,
         description="default: with VASP 1; with the embedded potential 250 relaxations, or as many "
-        "runs of dynamics as there are tasks",
+        "runs of dynamics as there are tasks (16 times as many on GPUs)",
     )
     larger: tuple[SizeRule, ...] = Field(
         default=(), description="rules by cell size, such as [{from_atoms: 100, tasks: 64}]"

@@ -71,6 +71,13 @@ SMALL = {
     "licl-a": ("Li", rock_salt("Li", "Cl", 5.2).get_primitive_structure()),
 }
 
+CELLS = {
+    "kcl": SMALL["kcl-a"],
+    "nacl": ("Na", rock_salt("Na", "Cl", 5.6).get_primitive_structure() * (2, 1, 1)),
+    "licl": ("Li", rock_salt("Li", "Cl", 5.2)),
+}
+"""Of 2, 4 and 8 atoms."""
+
 
 def halideflow(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import fcntl
 import os
 import sys
@@ -28,6 +29,7 @@ from monty.json import jsanitize
 from pydantic import BaseModel
 
 from workflows.cluster.answers import ANSWERS, Answer, Unfinished, append, cut_torn_record
+from workflows.cluster.translation import STARTED_AT
 from workflows.config import EngineSettings
 from workflows.execution.jobs import JobRecord, JobTable, Key, Outcome
 from workflows.execution_settings import ExecutionSettings
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from workflows.execution.events import JobEvent
 
+_NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # of some file systems of clusters
 _LONGEST_END_S = 30.0
 _SHARE_OF_END = 0.1
 """So much of a wall time, but at most half a minute, is left for breaking off and saying so."""
@@ -89,11 +92,10 @@ def _run(
     from workflows.run import preload
     from workflows.vasp.execution import ENDS_AT, processes_execute
 
-    started_s = time.time()
     answers = folder / ANSWERS
     answered = {r.key for r in cut_torn_record(answers) if isinstance(r, Answer)}
     left = [record for record in records if record.key not in answered]
-    until_s, last_start_s = _deadlines(started_s, terms)
+    until_s, last_start_s = _deadlines(terms)
     if until_s is not None:
         os.environ[ENDS_AT] = f"{until_s:.0f}"
     fractions: dict[Key, float] = {}
@@ -123,18 +125,24 @@ def _run(
         ) as executor:
             summary = executor.run_records(left, until_s=until_s, last_start_s=last_start_s)
         unfinished = list(
-            table.select("select uuid, idx from jobs where state in ('waiting', 'running')")
+            table.select("select uuid, idx, attempts from jobs where state = 'waiting'")
         )
-    for key in unfinished:
-        append(answers, Unfinished(key, fractions.get(key, 0.0)))
+    for *key, n_attempts in unfinished:
+        fraction = fractions.get((key[0], key[1]), 0.0)
+        append(answers, Unfinished((key[0], key[1]), fraction, was_started=n_attempts > 0))
     return {"n_answered": summary.n_executed, "n_unfinished": len(unfinished)}
 
 
-def _deadlines(started_s: float, terms: Terms) -> tuple[float | None, float | None]:
-    """When jobs are broken off, and after when none is started: seconds since the epoch."""
+def _deadlines(terms: Terms) -> tuple[float | None, float | None]:
+    """When jobs are broken off, and after when none is started: seconds since the epoch.
+
+    The time counts from the first line of the job script: modules and imports take some of it.
+    """
     if terms.wall_time_h is None:
         return None, None
     wall_time_s = 3600 * terms.wall_time_h
+    said = os.environ.get(STARTED_AT, "")
+    started_s = float(said) if said.isdecimal() else time.time()
     until_s = started_s + wall_time_s - min(_LONGEST_END_S, _SHARE_OF_END * wall_time_s)
     if not terms.engine.runs_vasp:
         return until_s, until_s
@@ -145,7 +153,11 @@ def _deadlines(started_s: float, terms: Terms) -> tuple[float | None, float | No
 def _only_one(folder: Path) -> Iterator[None]:
     """Wait for another allocation of the same folder: a submission may have been repeated."""
     with (folder / "lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
         yield
 
 

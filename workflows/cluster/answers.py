@@ -42,10 +42,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A job that the allocation ended before, and how far it had come, 0 to 1."""
+    """A job that the allocation ended before.
+
+    Args:
+        key: of the job.
+        fraction: how far it had come, 0 to 1.
+        was_started: whether there was time for any of it.
+    """
 
     key: Key
     fraction: float
+    was_started: bool
 
 
 def append(path: Path, record: Answer | Unfinished) -> None:
@@ -98,7 +105,7 @@ def _with_lists(value: Any) -> Any:
 def _from_document(document: Document) -> Answer | Unfinished:
     key = (document["key"][0], document["key"][1])
     if document["kind"] == "Unfinished":
-        return Unfinished(key, document["fraction"])
+        return Unfinished(key, document["fraction"], document["was_started"])
     fields = document["outcome"]
     spawned = tuple(
         JobRecord(**{**entry, "parents": tuple(entry["parents"])}) for entry in fields["spawned"]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from workflows.execution_settings import QueuedStage, StageResources
 
 _N_RELAXATIONS = 250
+_N_RUNS_ON_GPU = 16
+"""Runs of dynamics that a process evaluates together."""
 LINGER_S = 10.0
 """So long after the last job became ready, what there is goes, though there is room for more."""
 
@@ -77,7 +79,9 @@ class Batches:
             return resources.jobs_per_queue_job
         if self.config.engine.runs_vasp:
             return 1
-        return _N_RELAXATIONS if stage == "relax" else resources.tasks
+        if stage == "relax":
+            return _N_RELAXATIONS
+        return resources.tasks * (_N_RUNS_ON_GPU if resources.gpus else 1)
 
     def _batch(
         self, stage: QueuedStage, resources: StageResources, jobs: Sequence[JobRow]
@@ -85,5 +89,7 @@ class Batches:
         if self.config.engine.name == "vasp":  # whose ranks are the tasks
             return Batch(stage, resources, tuple(jobs), 1, resources.n_cores)
         n_processes = min(resources.tasks, len(jobs))
-        fewer = resources.model_copy(update={"tasks": n_processes})
+        share = n_processes / resources.tasks
+        memory_GB = None if resources.memory_GB is None else share * resources.memory_GB
+        fewer = resources.model_copy(update={"tasks": n_processes, "memory_GB": memory_GB})
         return Batch(stage, fewer, tuple(jobs), n_processes, resources.cores_per_task)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 METADATA = "halideflow"
 """Where a project file keeps the settings that it was made of."""
+STARTED_AT = "HALIDEFLOW_STARTED_AT"
+"""Variable of job scripts that says when they began, in seconds since the epoch."""
 _RUNNER = {
     "max_step_attempts": 48,
     "delta_retry": [10, 60, 300, 900, 1800],  # s; most of a day without the cluster
@@ -97,6 +99,7 @@ def _user(cluster: ClusterSettings) -> str:
 def _before_jobs(cluster: ClusterSettings) -> str:
     """Lines that come before the command of every job."""
     lines = [
+        f"export {STARTED_AT}=$(date +%s)",
         *cluster.before,
         *(f"module load {module}" for module in cluster.modules),
         f"export PATH={cluster.environment}/bin:$PATH",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ class Spending:
 def spending(table: JobTable, budget_core_hours: float | None) -> Spending:
     """What the table says; failed and earlier attempts count as they were paid for.
 
-    On a cluster all cores of a job of the queue count for as long as it runs, busy or not.
+    On a cluster all cores of a job of the queue count for as long as it runs, busy or not; one that
+    runs longer than was promised has been promised as much as it has taken.
     """
     ((used,),) = table.select(
         "select coalesce((select sum(core_hours) from queue_jobs), 0.0) + coalesce((select sum("
@@ -36,6 +38,8 @@ def spending(table: JobTable, budget_core_hours: float | None) -> Spending:
         "part.uuid = jobs.uuid and part.idx = jobs.idx)), 0.0)"
     )
     ((promised,),) = table.select(
-        "select coalesce(sum(core_hours_promised), 0.0) from queue_jobs where state != 'ended'"
+        "select coalesce(sum(max(core_hours_promised, coalesce(n_cores * (? - started_at) / 3600, "
+        "0.0))), 0.0) from queue_jobs where state != 'ended'",
+        (time.time(),),
     )
     return Spending(used, promised, budget_core_hours)

@@ -11,7 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from workflows.execution.jobs import FINISHED, JobRow, JobState, JobTable, Key, Outcome
+from workflows.execution.jobs import (
+    FINISHED,
+    UNFINISHED,
+    JobRow,
+    JobState,
+    JobTable,
+    Key,
+    Outcome,
+)
 
 
 @dataclass(eq=False, slots=True)
@@ -97,11 +105,26 @@ class Graph:
         """All jobs that wait."""
         return (node for node in self._by_key.values() if node.state == "waiting")
 
-    def finish(self, node: Node, outcome: Outcome) -> None:
-        """Take note of what came of a job."""
-        self._table.finish(node.row.key, outcome, time.time())
-        node.row = replace(self._table.row(node.row.key), spawn_kind=node.row.spawn_kind)
-        self.add(self._settle(node), node)
+    def finish(self, key: Key, outcome: Outcome) -> None:
+        """Take note of what came of a job; of one in no graph now, the table does."""
+        node = self._by_key.get(key)
+        if node is None:
+            if self._table.state(key) in UNFINISHED:
+                self._table.finish(key, outcome, time.time())
+        elif node.state not in FINISHED:
+            self._table.finish(key, outcome, time.time())
+            node.row = replace(self._table.row(key), spawn_kind=node.row.spawn_kind)
+            self.add(self._settle(node), node)
+
+    def put_back(self, key: Key) -> None:
+        """A job that was started is to be started again."""
+        node = self._by_key.get(key)
+        if (self._table.state(key) if node is None else node.state) not in ("queued", "running"):
+            return
+        self._table.wait_again([key])
+        if node is not None:
+            self.move([node], "waiting")
+            self._on_ready(node)
 
     def reason_to_skip(self, node: Node) -> Outcome | None:
         """Why a ready job is not run, as the outcome that it gets instead."""

@@ -24,7 +24,8 @@ from workflows.execution.selection import EVERYTHING, Selection
 JobState = Literal["waiting", "queued", "running", "done", "rejected", "failed", "skipped"]
 SpawnKind = Literal["replace", "detour", "addition"]
 Key = tuple[str, int]
-FINISHED = ("done", "rejected", "failed", "skipped")
+UNFINISHED: tuple[JobState, ...] = ("waiting", "queued", "running")
+FINISHED: tuple[JobState, ...] = ("done", "rejected", "failed", "skipped")
 CANCELLED = "CANCELLED"
 WORKER_DIED = "WORKER_DIED"
 NODE_FAILURE = "NODE_FAILURE"
@@ -176,6 +177,13 @@ class JobTable:
         ).fetchone()
         return _row(values)
 
+    def state(self, key: Key) -> JobState | None:
+        """Of one job; None where there is no such job."""
+        found = self._connection.execute(
+            "select state from jobs where uuid = ? and idx = ?", key
+        ).fetchone()
+        return found[0] if found else None
+
     def spec(self, key: Key) -> bytes:
         """The serialised job."""
         (blob,) = self._connection.execute(
@@ -318,10 +326,10 @@ class JobTable:
     def _adopt(self, keys: Iterable[Key], run: int) -> None:
         self._connection.executemany(
             "update jobs set run = ?, state = case when state not in ('waiting', 'queued', "
-            "'running') then state when exists (select 1 from queue_job_parts as part join "
-            "queue_jobs on queue_jobs.uuid = queue_job where part.uuid = jobs.uuid "
-            "and part.idx = jobs.idx and queue_jobs.state != 'ended') then case state "
-            "when 'running' then state else 'queued' end else 'waiting' end "
+            "'running') then state else coalesce((select case queue_jobs.state when 'running' "
+            "then 'running' else 'queued' end from queue_job_parts as part join queue_jobs "
+            "on queue_jobs.uuid = queue_job where part.uuid = jobs.uuid and part.idx = jobs.idx "
+            "and queue_jobs.state != 'ended' order by part.rowid desc limit 1), 'waiting') end "
             "where uuid = ? and idx = ?",
             [(run, *key) for key in keys],
         )

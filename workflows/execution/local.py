@@ -23,7 +23,6 @@ from workflows.execution.folders import OWN_ATTEMPTS, clear
 from workflows.execution.graph import Graph, Node
 from workflows.execution.jobs import (
     BROKEN_OFF,
-    FINISHED,
     JobRecord,
     JobTable,
     Key,
@@ -198,7 +197,9 @@ class LocalExecutor:
         """As many as there is work for, and one more that is warm when there is."""
         n_jobs = len(self._ready) + sum(len(worker.nodes) for worker in self._workers)
         while len(self._workers) < min(self._n_workers, n_jobs + 1):
-            self._workers.append(start_worker(self._store, self._preload, self._batching))
+            number = len(self._workers)
+            made: Worker[Node] = start_worker(self._store, self._preload, self._batching, number)
+            self._workers.append(made)
 
     def _busy(self) -> bool:
         return any(worker.nodes for worker in self._workers)
@@ -236,54 +237,42 @@ class LocalExecutor:
             if n_jobs:
                 self._rebuild()
         else:
-            matching = self._table.matching(order.selection, ("waiting", "queued", "running"))
-            nodes = [node for key in matching if (node := self._graph.get(key))]
-            n_jobs = len(nodes)
-            self._cancel(nodes)
+            keys = self._orders.to_cancel(order.selection, self._run)
+            n_jobs = len(keys)
+            self._cancel(set(keys))
         self._orders.applied(order.number, n_jobs)
 
-    def _cancel(self, nodes: list[Node]) -> None:
+    def _cancel(self, keys: set[Key]) -> None:
         """End jobs; what a worker ran beside one of them starts anew."""
         if self._queue is not None:
-            self._queue.cancel([node.row.key for node in nodes if node.row.key in self._in_queue])
-        keys = {node.row.key for node in nodes}
+            self._queue.cancel(keys)
         for worker in [worker for worker in self._workers if keys & worker.nodes.keys()]:
             end_workers([worker], kill=True)
             self._workers.remove(worker)
-            beside = [node for key, node in worker.nodes.items() if key not in keys]
-            self._table.wait_again([node.row.key for node in beside])
-            self._graph.move(beside, "waiting")
-            for node in beside:
-                self._attempts[node.row.key] -= 1
-                self._make_ready(node)
-        for node in nodes:
-            self._graph.finish(node, CANCELLATION)
+            for key in worker.nodes.keys() - keys:
+                self._attempts[key] -= 1
+                self._graph.put_back(key)
+        for key in keys:
+            self._graph.finish(key, CANCELLATION)
 
     def _rebuild(self) -> None:
         """Make the graph anew from the table, where finished jobs wait again."""
-        running = {key: worker for worker in self._workers for key in worker.nodes}
         self._new_graph()
         self._graph.add(self._table.claim(self._records, self._run))
-        for key, worker in running.items():
-            node = self._graph.get(key)
-            assert node is not None  # it was in the graph, and the table forgets nothing
-            node.state, worker.nodes[key] = "running", node
-        self._table.run_on(running)
+        for worker in self._workers:
+            for key in list(worker.nodes):  # with inputs that are made anew: it runs in vain
+                if (node := self._graph.get(key)) and node.state == "waiting":
+                    del worker.nodes[key]
 
     def _hear_from(self, queue: Queue) -> None:
         for news in queue.news():
-            node = self._graph.get(news.key)
-            if node is None or node.state in FINISHED:
-                continue
             if news.outcome is not None:
                 self._executed.add(news.key)
-                self._graph.finish(node, news.outcome)
-            elif news.is_running:
+                self._graph.finish(news.key, news.outcome)
+            elif not news.is_running:
+                self._graph.put_back(news.key)
+            elif (node := self._graph.get(news.key)) and node.state == "queued":
                 self._graph.move([node], "running")
-            else:
-                self._table.wait_again([news.key])
-                self._graph.move([node], "waiting")
-                self._make_ready(node)
 
     def _send_to(self, queue: Queue) -> None:
         waiting = []
@@ -291,7 +280,7 @@ class LocalExecutor:
             if node.state != "waiting":
                 continue
             if reason := self._graph.reason_to_skip(node):
-                self._graph.finish(node, reason)
+                self._graph.finish(node.row.key, reason)
             elif self._is_held(node):
                 self._held.append(node)
             else:
@@ -317,7 +306,7 @@ class LocalExecutor:
                 self._held.append(node)
             elif reason := self._graph.reason_to_skip(node):
                 heapq.heappop(self._ready)
-                self._graph.finish(node, reason)
+                self._graph.finish(node.row.key, reason)
             elif worker := worker_for(node, self._workers, len(self._ready), self._may_join):
                 heapq.heappop(self._ready)
                 self._start(node, worker)
@@ -326,6 +315,12 @@ class LocalExecutor:
 
     def _make_ready(self, node: Node) -> None:
         """Queue a job; what was spawned later waits longer: all stabilities before any dynamics."""
+        at_work = next((w for w in self._workers if node.row.key in w.nodes), None)
+        if at_work is not None:  # since before the graph was made anew
+            at_work.nodes[node.row.key] = node
+            self._table.run_on([node.row.key])
+            self._graph.move([node], "running")
+            return
         if self._queue is not None and node.row.stage in self._queue.stages:
             self._for_queue.append(node)
             return
@@ -361,39 +356,36 @@ class LocalExecutor:
                     worker.has_room = True
                 case Progress() if message.key in worker.nodes:
                     self._emit(worker.nodes[message.key], fraction=message.fraction)
-                case Finished():
+                case Finished() if worker.nodes.pop(message.key, None):
                     self._executed.add(message.key)
-                    self._finish(worker.nodes.pop(message.key), message.outcome)
+                    self._finish(message.key, message.outcome)
 
     def _bury(self, worker: Worker[Node]) -> None:
         """A worker died: its jobs wait again, or are given up after too many deaths."""
         worker.process.join()
         worker.connection.close()
         self._workers.remove(worker)
-        for node in worker.nodes.values():
-            self._after_death(node, worker.process.exitcode)
+        for key in worker.nodes:
+            self._after_death(key, worker.process.exitcode)
         if not worker.nodes:
             self._n_idle_deaths += 1
             if self._n_idle_deaths > MAX_ATTEMPTS * self._n_workers:
                 raise WorkerLost.at_start(worker.process.exitcode)
 
-    def _after_death(self, node: Node, exit_code: int | None) -> None:
-        key = node.row.key
+    def _after_death(self, key: Key, exit_code: int | None) -> None:
         self._alone.add(key)
         ends_itself = (self._folder(key) / OWN_ATTEMPTS).exists()  # if it is asked once more
         if self._attempts[key] < MAX_ATTEMPTS + ends_itself:
-            self._table.wait_again([key])
-            self._graph.move([node], "waiting")
-            self._make_ready(node)
+            self._graph.put_back(key)
             return
-        self._finish(node, given_up(exit_code, MAX_ATTEMPTS, log_tail(self._folder(key))))
+        self._finish(key, given_up(exit_code, MAX_ATTEMPTS, log_tail(self._folder(key))))
 
-    def _finish(self, node: Node, outcome: Outcome) -> None:
-        self._on_outcome(node.row.key, outcome)
-        self._graph.finish(node, outcome)
-        goes_on = any(record.uuid == node.row.uuid for record in outcome.spawned)
+    def _finish(self, key: Key, outcome: Outcome) -> None:
+        self._on_outcome(key, outcome)
+        self._graph.finish(key, outcome)
+        goes_on = any(record.uuid == key[0] for record in outcome.spawned)
         if outcome.state != "failed" and not goes_on:
-            clear(self._folder(node.row.key))
+            clear(self._folder(key))
 
     def _folder(self, key: Key) -> Path:
         """Of a job and of all that goes on as that job."""

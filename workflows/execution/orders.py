@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from workflows.execution.jobs import CANCELLED, JobState, JobTable, Key, Outcome
+from workflows.execution.jobs import CANCELLED, JobTable, Key, Outcome
 from workflows.execution.selection import Selection
 
 OrderKind = Literal["pause", "resume", "cancel", "retry"]
@@ -21,7 +21,6 @@ CANCELLATION = Outcome(
     code=CANCELLED,
     message="cancelled; `halideflow retry CAMPAIGN --reason CANCELLED` takes it back",
 )
-_OPEN: tuple[JobState, ...] = ("waiting", "queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class Orders:
         """Carry out an order in the table; which jobs it changed."""
         run = self._table.last_run()
         if order.kind == "cancel":
-            keys = self._table.matching(order.selection, _OPEN, run)
+            keys = self.to_cancel(order.selection, run)
             for key in keys:
                 self._table.finish(key, CANCELLATION, time.time())
         else:
@@ -107,6 +106,11 @@ class Orders:
             self._table.reset_failed(order.selection, run)
         self.applied(order.number, len(keys))
         return keys
+
+    def to_cancel(self, selection: Selection, run: int | None) -> list[Key]:
+        """Jobs of a run that wait, and all that are started, those of earlier configs, too."""
+        started = self._table.matching(selection, ("queued", "running"))
+        return started + self._table.matching(selection, ("waiting",), run)
 
     def _note(self, kind: OrderKind, selection: Selection, applied_at: float | None) -> int:
         (number,) = next(

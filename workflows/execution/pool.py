@@ -66,12 +66,14 @@ class Worker(Generic[N]):
 
 
 def start_worker(
-    store: JobStore, preload: tuple[str, ...], batching: Callable[[], Batching]
+    store: JobStore, preload: tuple[str, ...], batching: Callable[[], Batching], number: int
 ) -> Worker[N]:
-    """Start a process; it says `Ready` when it has imported what it needs."""
+    """Start the so many-th process; it says `Ready` when it has imported what it needs."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, store, preload, batching), daemon=True)
+    process = context.Process(
+        target=work, args=(theirs, store, preload, batching, number), daemon=True
+    )
     with computing_processes(), _deaf_to_interrupts():
         process.start()
     theirs.close()

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _THREADS = "OMP_NUM_THREADS"
+_DEVICES = "CUDA_VISIBLE_DEVICES"
 _ENVIRONMENT = {
     _THREADS: "1",
     "MALLOC_MMAP_THRESHOLD_": str(2**25),  # the largest that glibc takes
@@ -38,6 +40,21 @@ def computing_processes() -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
+
+
+def take_gpu(number: int) -> None:
+    """Let this process, the so many-th of several, see one GPU, where there are more.
+
+    To be called before torch is imported.
+    """
+    said = os.environ.get(_DEVICES)
+    if said is None:
+        files = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+        devices = sorted(name for name in files if name.isdecimal())
+    else:
+        devices = [name for name in said.split(",") if name]
+    if len(devices) > 1:
+        os.environ[_DEVICES] = devices[number % len(devices)]
 
 
 def one_torch_thread() -> None:

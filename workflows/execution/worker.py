@@ -21,6 +21,7 @@ from workflows.cost.cores import cores_of_a_job
 from workflows.cost.steps import n_steps_of
 from workflows.execution.batching import Batching, Desk, Room, log_tail
 from workflows.execution.jobs import JobRecord, Key, Outcome, SpawnKind
+from workflows.execution.process import take_gpu
 from workflows.execution.progress import listen
 from workflows.execution_settings import QUEUED_STAGES
 
@@ -86,6 +87,7 @@ def work(
     store: JobStore,
     preload: tuple[str, ...],
     batching: Callable[[], Batching],
+    number: int,
 ) -> None:
     """Run jobs from `connection` until it sends None or the parent dies.
 
@@ -95,8 +97,10 @@ def work(
         store: where outputs go; connected here.
         preload: modules to import before the first job, so that it starts warm.
         batching: tells what may run side by side here; asked after `preload`.
+        number: of this process among several, which share the GPUs that there are.
     """
     _die_with_parent()
+    take_gpu(number)
     for module in preload:
         importlib.import_module(module)
     limits = batching()

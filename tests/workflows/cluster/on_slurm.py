@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,11 +25,13 @@ from workflows.cluster.project import as_yaml, read_project
 CLUSTER = """\
 name: ci
 scheduler: slurm
+host: {host}
+environment: {environment}
 scratch: {scratch}
 polling_s: 1
 before: ["export OMP_NUM_THREADS=1"]
 workers: {workers}
-queue_database: {{host: {host}, port: {port}, database: {database}}}
+queue_database: {{host: {server}, port: {port}, database: {database}}}
 """
 
 
@@ -38,15 +41,25 @@ def cluster_of(
     database: QueueDatabase,
     folder: Path,
     workers: str = "{main: {queue: main}}",
+    host: str = "null",
 ) -> Iterator[Path]:
     """What `halideflow cluster init` makes of a file; the scratch folder."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch, projects = folder / "scratch", folder / "projects"
-    scratch.mkdir()
+    scratch.mkdir(exist_ok=True)
     projects.mkdir()
     file = folder / "cluster.yaml"
-    where = {"host": database.host, "port": database.port, "database": NAME}
-    file.write_text(CLUSTER.format(scratch=scratch, workers=workers, **where))
+    file.write_text(
+        CLUSTER.format(
+            host=host,
+            environment=sys.prefix,
+            scratch=scratch,
+            workers=workers,
+            server=database.host,
+            port=database.port,
+            database=NAME,
+        )
+    )
     with pytest.MonkeyPatch.context() as patch:
         for name, value in slurm.environment.items():
             patch.setenv(name, value)

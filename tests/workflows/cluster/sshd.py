@@ -18,6 +18,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 _CONFIG = """\
 Port {port}
@@ -79,12 +81,27 @@ class Sshd:
         )
         with contextlib.suppress(PermissionError):  # Debian's sshd, as root, wants it
             Path("/run/sshd").mkdir(exist_ok=True)
+        server.restart()
+        return server
+
+    def restart(self) -> None:
+        """Listen, on the same port as before."""
         program = shutil.which("sshd", path=_PATH)
         assert program
-        with (server.folder / "log").open("wb") as log:
-            server._process = subprocess.Popen([program, "-D", "-e", "-f", config], stderr=log)
-        server._wait()
-        return server
+        command = [program, "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stderr=log)
+        self._wait()
+
+    def kill(self) -> None:
+        """SIGKILL, also for the connections that there are; what was started over them goes on."""
+        assert self._process
+        server = psutil.Process(self._process.pid)
+        for process in (*server.children(recursive=True), server):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.name().startswith("sshd"):
+                    process.kill()
+        self._process.wait()
 
     def __enter__(self) -> Sshd:
         return self

@@ -35,7 +35,7 @@ DOCUMENTS = st.lists(
 )
 RECORDS = st.lists(
     st.builds(Answer, KEYS, OUTCOMES, DOCUMENTS, DOCUMENTS)
-    | st.builds(Unfinished, KEYS, st.floats(0, 1)),
+    | st.builds(Unfinished, KEYS, st.floats(0, 1), st.booleans()),
     min_size=1,
     max_size=4,
 )
@@ -59,7 +59,7 @@ def test_a_torn_end_costs_the_record_in_flight_alone(tmp_path_factory, records, 
 
 
 def test_reading_goes_on_where_it_was(tmp_path):
-    first, second = Unfinished(("a", 1), 0.25), Unfinished(("b", 2), 0.5)
+    first, second = Unfinished(("a", 1), 0.25, True), Unfinished(("b", 2), 0.5, False)
     append(tmp_path / "answers", first)
     ((_, end),) = read((tmp_path / "answers").read_bytes())
     append(tmp_path / "answers", second)
@@ -68,7 +68,7 @@ def test_reading_goes_on_where_it_was(tmp_path):
 
 @pytest.mark.parametrize("place", [0, 5, 10, 20, -1])
 def test_a_record_that_was_changed_is_none(tmp_path, place):
-    append(tmp_path / "answers", Unfinished(("a", 1), 0.25))
+    append(tmp_path / "answers", Unfinished(("a", 1), 0.25, True))
     content = bytearray((tmp_path / "answers").read_bytes())
     content[place] ^= 0xFF
     assert list(read(bytes(content))) == []

@@ -7,7 +7,7 @@ import signal
 from datetime import UTC, datetime
 
 import pytest
-from campaigns import SMALL, halideflow, ranking, rock_salt, write_campaign
+from campaigns import CELLS, halideflow, ranking, write_campaign
 from on_slurm import (
     answered,
     cluster_of,
@@ -23,13 +23,6 @@ from on_slurm import (
 from pymongo import MongoClient
 from queue_database import NAME, QueueDatabase
 from slurm import SlurmCluster, is_available
-
-CELLS = {
-    "kcl": SMALL["kcl-a"],
-    "nacl": ("Na", rock_salt("Na", "Cl", 5.6).get_primitive_structure() * (2, 1, 1)),
-    "licl": ("Li", rock_salt("Li", "Cl", 5.2)),
-}
-"""Of 2, 4 and 8 atoms."""
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="needs Slurm and munge")
 
