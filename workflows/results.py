@@ -82,6 +82,12 @@ class ResultsFolder:
             return True
         return False
 
+    def runner_pid(self) -> int | None:
+        """Of the process that runs it, or ran it last."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(self._lock_file.read_text())
+        return None
+
     @property
     def _lock_file(self) -> Path:
         return self.path / "run.lock"

@@ -98,8 +98,6 @@ def run_campaign(
                 )
             )
             summary = executor.run(flow, run, retry_failed)
-            if queue is not None and not summary.interrupted:
-                queue.close()
         if not summary.interrupted:
             table.end_run(run, time.time())
         return summary

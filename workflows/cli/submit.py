@@ -77,7 +77,7 @@ def submit(
     if not survey.problems():  # the driver says what is wrong
         print_price(price_of(config, survey, structures, folder.path))
     process = start_in_background(campaign, folder, retry_failed)
-    _wait_for_the_first_jobs(process, notes, folder, console)
+    _wait_for_the_first_jobs(process, notes, table, folder, console)
     _say_what_follows(campaign, notes, table, folder, console)
 
 
@@ -103,17 +103,29 @@ def _drive(
 
 
 def _wait_for_the_first_jobs(
-    process: subprocess.Popen[bytes], notes: Notes, folder: ResultsFolder, console: Console
+    process: subprocess.Popen[bytes],
+    notes: Notes,
+    table: JobTable,
+    folder: ResultsFolder,
+    console: Console,
 ) -> None:
-    """Until jobs were sent, or something keeps them from it; else say what ended the process."""
+    """Until jobs are in the queue, or something keeps them out; else say what ended the process."""
     import time
 
     from workflows.cluster.driver import driver_log
+    from workflows.cluster.queue_jobs import QueueJobs
     from workflows.execution.notes import TROUBLES
+    from workflows.execution.orders import Orders
+
+    def has_taken_over() -> bool:
+        found = notes.all()
+        is_driven = "driver" in found and found["driver"].text.split()[1] == str(process.pid)
+        reasons = {"sent", *TROUBLES} & found.keys()
+        return is_driven and bool(reasons or QueueJobs(table).open() or Orders(table).holds())
 
     with console.status("enumerating and sending the first jobs …"):
         while process.poll() is None:
-            if {"sent", *TROUBLES} & notes.all().keys():
+            if has_taken_over():
                 return
             time.sleep(_LOOK_EVERY_S)
     for line in driver_log(folder).read_text(errors="replace").splitlines()[-_N_LOG_LINES:]:

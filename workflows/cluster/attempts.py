@@ -23,16 +23,19 @@ class Attempts:
         self._n_in_vain: dict[Key, int] = {}
         self._furthest: dict[Key, float] = {}
 
-    def may_follow(self, key: Key, fraction: float | None = None) -> bool:
+    def may_follow(
+        self, key: Key, fraction: float | None = None, n_most: int = MAX_ATTEMPTS
+    ) -> bool:
         """Whether another attempt may follow one that was broken off.
 
         Args:
             key: of the job.
             fraction: how far it had come, 0 to 1; None where nobody knows.
+            n_most: attempts that may be in vain.
         """
         if fraction is not None and fraction > self._furthest.get(key, 0.0) + _PROGRESS:
             self._furthest[key] = fraction
             self._n_in_vain[key] = 0
             return True
         self._n_in_vain[key] = self._n_in_vain.get(key, 0) + 1
-        return self._n_in_vain[key] < MAX_ATTEMPTS
+        return self._n_in_vain[key] < n_most

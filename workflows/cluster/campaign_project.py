@@ -155,6 +155,7 @@ def campaign_project(
     campaign: str,
     results: ResultsFolder,
     store: StoreSettings,
+    name: str | None = None,
 ) -> CampaignProject:
     """Write a campaign's project, anew each time: what is changed in the cluster's, holds.
 
@@ -164,6 +165,7 @@ def campaign_project(
         campaign: the name.
         results: folder of the campaign.
         store: that the campaign's results go into.
+        name: of the project, where it has one already; the folders of jobs are called by it.
 
     Raises:
         InvalidInput: the cluster's project is no project of jobflow-remote any more.
@@ -171,7 +173,7 @@ def campaign_project(
     from jobflow_remote.config.base import Project
 
     path = results.path.resolve()
-    name = _name(cluster.name, campaign, path)
+    name = name or _name(cluster.name, campaign, path)
     folder = path / "cluster"
     derived = _derived(read_project(project_file), name, folder, path, store, project_file)
     try:

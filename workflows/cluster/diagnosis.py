@@ -27,8 +27,8 @@ _SIGNS = (
     (DISK_FULL, r"no space left on device|disk quota exceeded|\[Errno 28\]|\[Errno 122\]"),
     (OUT_OF_MEMORY, r"out_of_memory|out of memory|oom.?kill|exceeded memory limit|memory limit"),
     (WallTimeReached.code, r"\btimeout\b|due to time limit|walltime .*exceeded|time limit"),
-    (NODE_FAILURE, r"node_fail|node failure|boot_fail|due to node"),
-    (CANCELLED_OUTSIDE, r"\bcancelled\b|job .*deleted|\bpreempted\b"),
+    (NODE_FAILURE, r"node_fail|node failure|boot_fail|due to node|preempted"),
+    (CANCELLED_OUTSIDE, r"\bcancelled\b|job .*deleted"),
 )
 _MEANINGS = {
     DISK_FULL: "the scratch space of the cluster is full",

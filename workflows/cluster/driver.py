@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from screening.errors import NotFinished
 from workflows.cluster.queue import ClusterQueue
+from workflows.cluster.queue_jobs import QueueJobs
 from workflows.cluster.runner import RunnerProcess
 from workflows.cluster.site import Site
 from workflows.config_file import (
@@ -29,8 +30,7 @@ from workflows.config_file import (
     results_folder,
 )
 from workflows.cost.cores import cores_here
-from workflows.execution.jobs import JobTable
-from workflows.execution.notes import TROUBLES, NoteName, Notes
+from workflows.execution.notes import TROUBLES, Note, NoteName, Notes
 from workflows.results import ResultsFolder
 from workflows.run import run_campaign
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from jobflow import JobStore
 
     from workflows.execution.events import JobEvent, Summary
+    from workflows.execution.jobs import JobTable
     from workflows.execution_settings import ExecutionSettings
 
 _MOST_WORKERS = 4
@@ -65,7 +66,7 @@ def drive(
     def open_queue(table: JobTable, store: JobStore) -> Iterator[ClusterQueue]:
         notes = Notes(table)
         _forget(notes)
-        site = Site.of(config, folder, store, notes)
+        site = Site.of(config, folder, store, notes, bool(QueueJobs(table).open()))
         site.prepare()
         runner = RunnerProcess(
             site.project_name, site.projects_folder, folder.cluster / "runner.log", site.unlock
@@ -107,7 +108,6 @@ def start_in_background(
 ) -> subprocess.Popen[bytes]:
     """Start `halideflow submit --wait` so that it outlives this terminal."""
     folder.cluster.mkdir(parents=True, exist_ok=True)
-    _forget(Notes(JobTable(folder.database)))  # of a driver that was killed
     with driver_log(folder).open("ab") as log:
         return subprocess.Popen(  # noqa: S603  our own interpreter and module
             [
@@ -135,21 +135,27 @@ def stop_running(folder: ResultsFolder, notes: Notes) -> bool:
     if not folder.is_being_run():
         return False
     note = notes.all().get("driver")
-    if note is None:
+    pid = folder.runner_pid()
+    if note is None or (note.text.endswith(f" on {socket.gethostname()}") and pid != _pid_in(note)):
         raise NotFinished(
-            f"{folder.path}: `halideflow run` is running this campaign here; wait for it, or stop "
-            "it and submit again"
+            f"{folder.path}: process {pid} is running this campaign and is no driver: `halideflow "
+            "run`, or a `submit` that has just begun; wait for it, or stop it and submit again"
         )
-    _, pid, _, host = note.text.split(maxsplit=3)
-    if host != socket.gethostname():
+    if not note.text.endswith(f" on {socket.gethostname()}"):
         raise NotFinished(
-            f"{folder.path}: {note.text} drives this campaign; stop it there (kill {pid}), then "
-            "submit again"
+            f"{folder.path}: {note.text} drives this campaign; stop it there (kill "
+            f"{_pid_in(note)}), then submit again"
         )
-    os.kill(int(pid), signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(_pid_in(note), signal.SIGTERM)
     give_up_s = time.monotonic() + _STOP_WITHIN_S
     while folder.is_being_run():
         if time.monotonic() > give_up_s:
             raise NotFinished(f"{folder.path}: {note.text} does not end; kill it and submit again")
         time.sleep(0.2)
     return True
+
+
+def _pid_in(note: Note) -> int:
+    """Of the process that wrote a note `process PID on HOST`."""
+    return int(note.text.split()[1])

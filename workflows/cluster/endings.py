@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from screening.errors import ProgramKilled
+from screening.errors import ProgramKilled, WallTimeReached
 from workflows.cluster import answers
 from workflows.cluster.answers import ANSWERS, Answer, Unfinished
 from workflows.cluster.attempts import Attempts
@@ -25,7 +26,8 @@ from workflows.cluster.diagnosis import (
     why_waiting,
 )
 from workflows.cluster.queue_jobs import QueueJob, QueueJobs
-from workflows.execution.jobs import BROKEN_OFF, FINISHED, QUEUE_LOST, Outcome
+from workflows.execution.jobs import BROKEN_OFF, QUEUE_LOST, WORKER_DIED, Outcome
+from workflows.execution.local import MAX_ATTEMPTS
 from workflows.execution.queueing import QueueNews
 
 if TYPE_CHECKING:
@@ -44,13 +46,17 @@ _REFUSED = re.compile(  # where qtoolkit's answer ends with what the scheduler p
 )
 _REFUSED_FOR_NOW = re.compile(  # too many jobs, or a scheduler that is not well
     r"max\w*submit|submit limit|number of jobs|limit of jobs|jobs are allowed|temporar|try again|"
-    r"timed out|unable to contact|not responding|connect|busy|inactive or drain",
+    r"timed out|unable to contact|not responding|connect|busy|inactive or drain|"
+    r"would exceed .*(?:per-user|queued|number)",
     re.IGNORECASE,
 )
 _N_FAILED_STEPS = 2
 _MAY_BE_A_FULL_DISK = (ALLOCATION_FAILED, ProgramKilled.code)  # which keeps it from saying so
 _WRITTEN = ("queue.out", "queue.err")
 _POLLS_PER_QUESTION = 10
+_FETCH_EVERY_S = 300.0
+_MOST_WALL_TIMES = 10
+"""So many times a relaxation with VASP goes on in another allocation."""
 _TRY_AGAIN_S = 60.0
 _APPEARS_WITHIN_S = 60.0
 
@@ -69,6 +75,8 @@ class Endings:
         self._jobs = QueueJobs(table)
         self._attempts = Attempts()
         self._offsets: dict[str, int] = {}
+        self._answered: set[str] = set()
+        self._fetched_s: dict[str, float] = {}
         self._tried_at: dict[str, float] = {}
         self._n_failed_steps: dict[str, int] = {}
         self._asked_s = 0.0
@@ -109,8 +117,9 @@ class Endings:
             if time.time() - job.sent_at > _APPEARS_WITHIN_S or job.started_at is not None:
                 if job.queue_id is not None:
                     self._site.take_out(job.worker, job.queue_id)
+                yield from self._read(job, job.run_dir)
                 cause = Cause(QUEUE_LOST, "jobflow-remote knows nothing of it any more", "")
-                yield from self._close(job, {}, cause)
+                yield from self._close(job, {}, lambda: cause)
             return
         remote = document.get("remote") or {}
         error = document.get("error") or remote.get("error") or ""
@@ -119,7 +128,7 @@ class Endings:
         self._jobs.update(
             job, remote.get("process_id"), document.get("run_dir"), _last_line(error) or why
         )
-        if state == "REMOTE_ERROR" and self._is_for_the_moment(job, error):
+        if state == "REMOTE_ERROR" and self._is_for_the_moment(job, document, error):
             return
         if state in _NEVER_RAN:
             n_failed = remote.get("step_attempts", 0)
@@ -128,18 +137,19 @@ class Endings:
                 self._n_failed_steps[job.uuid] = n_failed
                 if hopeless is not None:
                     self._site.stop(job.uuid)
-                    yield from self._close(job, document, hopeless)
+                    yield from self._close(job, document, lambda: hopeless)
             return
         started_at = _seconds(document.get("start_time"))
         if job.state == "sent" and (started_at or state == "RUNNING"):
             self._jobs.started(job.uuid, started_at or time.time())
-            for key in self._open_parts(job):
+            for key in self._jobs.open_parts(job.uuid):
                 yield QueueNews(key, is_running=True)
+        run_dir = document.get("run_dir")
         if state in _ENDED:
-            yield from self._read(job, document)
-            yield from self._close(job, document, self._cause(job, document, error))
-        elif state == "RUNNING" and self._site.is_here(job.worker):
-            yield from self._read(job, document)
+            yield from self._read(job, run_dir)
+            yield from self._close(job, document, partial(self._cause, job, document, error))
+        elif state == "RUNNING" and self._is_due(job):
+            yield from self._read(job, run_dir)
 
     def _why_not_sent(self, job: QueueJob, error: str) -> Cause | None:
         """Why it will not be sent the next time, either; None where it may."""
@@ -159,64 +169,88 @@ class Endings:
             return Cause(DISK_FULL, f"no space is left at {where}", found.log_tail)
         return None
 
-    def _is_for_the_moment(self, job: QueueJob, error: str) -> bool:
+    def _is_for_the_moment(self, job: QueueJob, document: dict[str, Any], error: str) -> bool:
         """Whether the cluster could not be reached: jobflow-remote gave up, we do not."""
-        if not _UNREACHABLE.search(_last_line(error)) or _REFUSED.search(error):
+        if refused := _REFUSED.search(error):
+            is_for_now = bool(_REFUSED_FOR_NOW.search(refused["stderr"] or refused["all"]))
+        else:
+            is_in_queue = document.get("previous_state") in ("SUBMITTED", "RUNNING")
+            is_for_now = is_in_queue or bool(_UNREACHABLE.search(_last_line(error)))
+        if is_for_now:
+            if time.time() - self._tried_at.get(job.uuid, 0.0) > _TRY_AGAIN_S:
+                self._tried_at[job.uuid] = time.time()
+                self._site.retry(job.uuid)
+            said = f"{job.worker}: {_last_line(error)}; it is tried again every minute"
+            self._site.note_host(said)
+        return is_for_now
+
+    def _is_due(self, job: QueueJob) -> bool:
+        """Whether answers of one that runs are fetched now: over ssh each time costs something."""
+        if self._site.is_here(job.worker):
+            return True
+        if time.monotonic() - self._fetched_s.get(job.uuid, 0.0) < _FETCH_EVERY_S:
             return False
-        if time.time() - self._tried_at.get(job.uuid, 0.0) > _TRY_AGAIN_S:
-            self._tried_at[job.uuid] = time.time()
-            self._site.retry(job.uuid)
-        self._site.note_host(f"{job.worker}: {_last_line(error)}; it is tried again every minute")
+        self._fetched_s[job.uuid] = time.monotonic()
         return True
 
-    def _open_parts(self, job: QueueJob) -> list[Key]:
-        return [
-            key for key in self._jobs.parts(job.uuid) if self._table.row(key).state not in FINISHED
-        ]
-
-    def _read(self, job: QueueJob, document: dict[str, Any]) -> Iterator[QueueNews]:
+    def _read(self, job: QueueJob, run_dir: str | None) -> Iterator[QueueNews]:
         """Take in the answers that came since it was asked before."""
-        if not (run_dir := document.get("run_dir")):
+        if run_dir is None:
             return
-        content = self._site.read(job.worker, str(PurePosixPath(run_dir) / ANSWERS))
-        for record, end in answers.read(content or b"", self._offsets.get(job.uuid, 0)):
+        start = self._offsets.get(job.uuid, 0)
+        path = str(PurePosixPath(run_dir) / ANSWERS)
+        if self._site.is_here(job.worker):
+            content = self._site.read_here(path, start)
+        else:
+            content = (self._site.read(job.worker, path) or b"")[start:]
+        for record, end in answers.read(content):
             if isinstance(record, Answer):
+                self._answered.add(job.uuid)
                 self._site.keep(record)
                 for spawned in record.outcome.spawned:
                     if spawned.uuid == record.key[0]:
                         self._jobs.goes_on_with(job.uuid, spawned.key)
-                yield self._judged(record.key, record.outcome)
+                news = self._judged(record.key, record.outcome)
             else:
-                yield self._unfinished(record)
-            self._offsets[job.uuid] = end
+                news = self._unfinished(job, record)
+            # what was put back already may be in another queue job by now
+            if news.outcome is not None or news.key in self._jobs.open_parts(job.uuid):
+                yield news
+            self._offsets[job.uuid] = start + end
 
     def _judged(self, key: Key, outcome: Outcome) -> QueueNews:
-        if (
-            outcome.state == "failed"
-            and outcome.code in BROKEN_OFF
-            and self._attempts.may_follow(key)
-        ):
-            return QueueNews(key)
-        return QueueNews(key, outcome)
+        """An answer, unless another attempt follows; a worker died in three attempts already."""
+        code = outcome.code if outcome.state == "failed" else None
+        if code == WORKER_DIED or code not in BROKEN_OFF:
+            return QueueNews(key, outcome)
+        n_most = _MOST_WALL_TIMES if code == WallTimeReached.code else MAX_ATTEMPTS
+        return QueueNews(key, None if self._attempts.may_follow(key, n_most=n_most) else outcome)
 
-    def _unfinished(self, record: Unfinished) -> QueueNews:
-        if self._attempts.may_follow(record.key, record.fraction):
+    def _unfinished(self, job: QueueJob, record: Unfinished) -> QueueNews:
+        """There was no time for it, or not enough; the next allocation goes on."""
+        others_came_first = not record.was_started and job.uuid in self._answered
+        if others_came_first or self._attempts.may_follow(record.key, record.fraction):
             return QueueNews(record.key)
         outcome = Outcome(
             "failed",
             lost=True,
-            code="WALLTIME",
+            code=WallTimeReached.code,
             message=f"came no further than {record.fraction:.0%} in several allocations; raise the "
             "wall time of its stage in execution.resources",
         )
         return QueueNews(record.key, outcome)
 
-    def _close(self, job: QueueJob, document: dict[str, Any], cause: Cause) -> Iterator[QueueNews]:
+    def _close(
+        self, job: QueueJob, document: dict[str, Any], why: Callable[[], Cause]
+    ) -> Iterator[QueueNews]:
         """Nothing more is to come: parts without an answer get the cause, or are tried again."""
-        left = self._open_parts(job)
+        left = self._jobs.open_parts(job.uuid)
+        cause = why() if left else Cause("", "", "")
         ended_at = _seconds(document.get("end_time")) or time.time()
         started_at = job.started_at or _seconds(document.get("start_time"))
         hours = 0.0 if started_at is None else max(0.0, ended_at - started_at) / 3600
+        if job.wall_time_h is not None:  # the end of one that was killed is seen later
+            hours = min(hours, job.wall_time_h)
         self._jobs.ended(job.uuid, hours * job.n_cores, cause.message if left else None)
         self._offsets.pop(job.uuid, None)
         if document:

@@ -11,7 +11,7 @@ import contextlib
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jobflow import Flow, Job
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from workflows.execution.jobs import JobRow, JobTable, Key
     from workflows.execution_settings import ExecutionSettings
 
-_ENDS_WITHIN_S = 60.0
-_LOOK_EVERY_S = 0.5
 _REST_AFTER_LOOK = 10
 """The database rests so many times as long as it took to tell of all jobs in the queue."""
 _JOBS_PER_FLOW = 50
@@ -76,7 +74,6 @@ class ClusterQueue:
         self._notes = Notes(table)
         self._prices = Prices(config, table)
         self._endings = Endings(table, site)
-        self._to_stop: set[str] = set()
         self._impossible: list[QueueNews] = []
         self._look_again_s = 0.0
 
@@ -110,9 +107,10 @@ class ClusterQueue:
             self._look_again_s = now_s + _REST_AFTER_LOOK * (now_s - start_s)
             with contextlib.suppress(Unreachable):
                 self._endings.ask_why_waiting(open_jobs)
+            cancelled = self._jobs.cancelled()
             for job in open_jobs:
                 with contextlib.suppress(Unreachable):
-                    if job.uuid in self._to_stop:
+                    if job.uuid in cancelled:
                         self._stop(job)
                         continue
                     for news in self._endings.news(job, found.get(job.uuid)):
@@ -121,35 +119,17 @@ class ClusterQueue:
         if n_finished:
             self._prices.refresh()
 
-    def close(self) -> None:
-        """Hear the end of jobs that have answered all, which is a matter of seconds."""
-        give_up_s = time.monotonic() + _ENDS_WITHIN_S
-        while self._jobs.open() and time.monotonic() < give_up_s:
-            for _ in self.news():
-                pass
-            time.sleep(_LOOK_EVERY_S)
-        for job in self._jobs.open():
-            self._jobs.ended(job.uuid, job.core_hours_until(time.time()), "all its jobs answered")
-
-    def cancel(self, keys: Iterable[Key]) -> None:
-        """Stop jobs of the queue that hold nothing else; what others answer is not heard."""
-        cancelled = set(keys)
-        for job in self._jobs.open():
-            parts = self._jobs.parts(job.uuid)
-            if cancelled.isdisjoint(parts):
-                continue
-            if all(key in cancelled or not self._is_open(key) for key in parts):
-                self._to_stop.add(job.uuid)
-                with contextlib.suppress(Unreachable):  # else it is stopped later
-                    self._stop(job)
-
-    def _is_open(self, key: Key) -> bool:
-        return self._table.row(key).state in ("queued", "running")
+    @property
+    def is_ending(self) -> bool:
+        """Whether jobs of the queue have answered all, and end in a moment."""
+        return any(not self._jobs.open_parts(job.uuid) for job in self._jobs.open())
 
     def _stop(self, job: QueueJob) -> None:
+        """Take one out of the queue, of the scheduler's first: jobflow-remote only tries to."""
+        if job.queue_id is not None:
+            self._site.take_out(job.worker, job.queue_id)
         self._site.stop(job.uuid)
         self._jobs.ended(job.uuid, job.core_hours_until(time.time()), "cancelled")
-        self._to_stop.discard(job.uuid)
 
     def _take_up_changes(self) -> None:
         """Jobs that are not sent yet get the resources that the file names now."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
-from workflows.execution.jobs import JobTable, Key
+from workflows.execution.jobs import CANCELLED, JobTable, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,28 @@ class QueueJobs:
         )
         return [QueueJob(*row) for row in rows]
 
-    def parts(self, uuid: str) -> list[Key]:
-        """Our jobs in one of them."""
+    def open_parts(self, uuid: str) -> list[Key]:
+        """Our jobs in one of them that have not ended, and that no later one has."""
         return list(
             self._table.select(
-                "select uuid, idx from queue_job_parts where queue_job = ? order by rowid", (uuid,)
+                "select part.uuid, part.idx from queue_job_parts as part join jobs on "
+                "jobs.uuid = part.uuid and jobs.idx = part.idx where part.queue_job = ? and "
+                "jobs.state in ('queued', 'running') and not exists (select 1 from queue_job_parts "
+                "as later where later.uuid = part.uuid and later.idx = part.idx and "
+                "later.rowid > part.rowid) order by part.rowid",
+                (uuid,),
             )
         )
+
+    def cancelled(self) -> set[str]:
+        """Those that are open, though of their parts some were cancelled and none is left."""
+        rows = self._table.select(
+            "select distinct part.queue_job from queue_job_parts as part join queue_jobs on "
+            "queue_jobs.uuid = part.queue_job join jobs on jobs.uuid = part.uuid and "
+            "jobs.idx = part.idx where queue_jobs.state != 'ended' and jobs.code = ?",
+            (CANCELLED,),
+        )
+        return {uuid for (uuid,) in rows if not self.open_parts(uuid)}
 
     def sent(self, with_parts: Iterable[tuple[QueueJob, list[Key]]]) -> None:
         """Note what is being sent, before it is, with its parts: whoever finds it looks for it."""

@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from jobflow_remote.utils.db import LockedDocumentError
+
 from screening.errors import InvalidInput, Unavailable
 from workflows.cluster.campaign_project import CampaignProject, campaign_project, open_queue
 from workflows.cluster.diagnosis import DISK_FULL, diagnose
@@ -40,7 +42,6 @@ _FIELDS = (
     "start_time",
     "end_time",
 )
-_LOCK_WAIT_S = 20
 _ROOM_BYTES = 1_000_000
 
 
@@ -66,12 +67,24 @@ class Site:
 
     @classmethod
     def of(
-        cls, config: CampaignConfig, folder: ResultsFolder, store: JobStore, notes: Notes
+        cls,
+        config: CampaignConfig,
+        folder: ResultsFolder,
+        store: JobStore,
+        notes: Notes,
+        has_open_jobs: bool,
     ) -> Site:
-        """The site that a campaign names.
+        """The site that a campaign names; its project there stays the one of the first submission.
+
+        Args:
+            config: of the campaign.
+            folder: of its results, which may have been moved since.
+            store: of the campaign.
+            notes: of the campaign.
+            has_open_jobs: whether jobs of it are in a queue.
 
         Raises:
-            InvalidInput: it names none, or one that there is not.
+            InvalidInput: it names none, or one that there is not, or another than its jobs are on.
         """
         if config.execution.cluster is None:
             raise InvalidInput(
@@ -80,9 +93,23 @@ class Site:
                 "list`)"
             )
         name = config.execution.cluster
+        before = notes.all().get("project")
+        former, project_name = before.text.split() if before else (name, None)
+        if former != name and has_open_jobs:
+            raise InvalidInput(
+                f"{config.name}: jobs of it are in the queue of cluster {former}, and "
+                f"execution.cluster is {name} now; set it back, and submit elsewhere once they "
+                "have ended or were cancelled"
+            )
         project = campaign_project(
-            cluster_called(name), project_file(name), config.name, folder, config.store
+            cluster_called(name),
+            project_file(name),
+            config.name,
+            folder,
+            config.store,
+            project_name if former == name else None,
         )
+        notes.write("project", f"{name} {project.name}")
         return cls(project, store, notes)
 
     @property
@@ -157,12 +184,12 @@ class Site:
     def stop(self, uuid: str) -> None:
         """Take a job out of the queue; one that has ended is left as it is."""
         with self._database() as controller, contextlib.suppress(ValueError):
-            controller.stop_job(job_id=uuid, wait=_LOCK_WAIT_S, break_lock=True)
+            controller.stop_job(job_id=uuid)
 
     def retry(self, uuid: str) -> None:
         """Let jobflow-remote try the step again that it gave up."""
         with self._database() as controller, contextlib.suppress(ValueError):
-            controller.retry_job(job_id=uuid, wait=_LOCK_WAIT_S, break_lock=True)
+            controller.retry_job(job_id=uuid)
 
     # The cluster.
 
@@ -188,6 +215,15 @@ class Site:
             except FileNotFoundError:
                 return None
         return content.getvalue()
+
+    def read_here(self, path: str, start: int) -> bytes:
+        """What a file that is seen from here holds from a place on; nothing where there is none."""
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123
+                file.seek(start)
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
     def execute_on(self, worker: str) -> Callable[[str], tuple[str, str, int]]:
         """Run a command on a worker: its output, its errors, its exit code."""
@@ -240,6 +276,8 @@ class Site:
         try:
             with self._project.database_errors():
                 yield self._controller()
+        except LockedDocumentError as error:  # the runner is at it: asked again in a moment
+            raise Unreachable from error
         except Unavailable as error:
             self._notes.write("database", f"{error}; jobs in the queue go on, nothing is lost")
             raise Unreachable from error
@@ -249,12 +287,12 @@ class Site:
     def _host(self, worker: str) -> Iterator[BaseHost]:
         """A connection, which is made anew after it broke."""
         try:
-            host = self._hosts.setdefault(worker, self._project.host(worker))
+            if worker not in self._hosts:
+                self._hosts[worker] = self._project.host(worker)
+            host = self._hosts[worker]
             if not host.is_connected:
                 host.connect()  # type: ignore[no-untyped-call]
             yield host
-        except FileNotFoundError:
-            raise
         except Exception as error:  # paramiko, invoke, fabric and socket each have their own
             self._hosts.pop(worker, None)
             said = " ".join(str(error).split())[:200]

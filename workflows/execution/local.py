@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 3
 """A job whose process died this often in one run is given up until the next run."""
+_ENDS_WITHIN_S = 60.0
 _LOOK_EVERY_S = 1.0
 """How often it is asked what people want, and what the queue has to tell."""
 
@@ -167,6 +168,7 @@ class LocalExecutor:
                 interrupted = time.time() > (math.inf if until_s is None else until_s)
                 if not interrupted:
                     self._receive()
+            self._hear_the_end()
         except KeyboardInterrupt:
             interrupted = True
         if interrupted:
@@ -174,6 +176,13 @@ class LocalExecutor:
         if self._graph.is_stopped:
             self._graph.skip_waiting()
         return Summary(len(self._executed), n_reused, self._graph.n_failed, interrupted)
+
+    def _hear_the_end(self) -> None:
+        """Of what the queue holds, once all of this run has answered: a matter of seconds."""
+        give_up_s = time.monotonic() + _ENDS_WITHIN_S
+        while self._queue is not None and self._queue.is_ending and time.monotonic() < give_up_s:
+            time.sleep(_LOOK_EVERY_S)
+            self._hear_from(self._queue)
 
     def _has_work(self) -> bool:
         """Whether anything runs, could run, or is held from running."""
@@ -244,8 +253,6 @@ class LocalExecutor:
 
     def _cancel(self, keys: set[Key]) -> None:
         """End jobs; what a worker ran beside one of them starts anew."""
-        if self._queue is not None:
-            self._queue.cancel(keys)
         for worker in [worker for worker in self._workers if keys & worker.nodes.keys()]:
             end_workers([worker], kill=True)
             self._workers.remove(worker)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from workflows.execution.jobs import JobTable
 
-NoteName = Literal["driver", "database", "host", "budget", "runner", "sent", "work_root"]
+NoteName = Literal["driver", "database", "host", "budget", "runner", "sent", "work_root", "project"]
 TROUBLES: tuple[NoteName, ...] = ("database", "host", "budget", "runner")
 """What keeps jobs from going on."""
 

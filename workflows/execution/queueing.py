@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,10 @@ class QueueNews:
 
 
 class Queue(Protocol):
-    """A place where jobs of some stages are run; what it was given survives this process."""
+    """A place where jobs of some stages are run; what it was given survives this process.
+
+    What it holds of jobs that the table has as cancelled, it ends by itself.
+    """
 
     @property
     def stages(self) -> frozenset[str]:
@@ -40,8 +43,6 @@ class Queue(Protocol):
     def news(self) -> Iterator[QueueNews]:
         """What happened since it was asked before."""
 
-    def cancel(self, keys: Iterable[Key]) -> None:
-        """Stop jobs that it has; what comes of them is no news any more."""
-
-    def close(self) -> None:
-        """After the last job of a run has answered: see to the rest."""
+    @property
+    def is_ending(self) -> bool:
+        """Whether something is to be heard in a moment, though all jobs have answered."""
