@@ -249,19 +249,9 @@ _KNOWN = {
         "the node; `halideflow doctor CAMPAIGN` tries it.",
         "retry",
     ),
-    "HOST_UNREACHABLE": _Known(
-        "The cluster's login host did not answer for too long.",
-        "See whether `ssh` reaches it without a password, then try again.",
-        "retry",
-    ),
     "QUEUE_LOST": _Known(
         "The queue knows the job no more, and it left no answer.",
         "Try again; what it had computed is kept where its scratch still is.",
-        "retry",
-    ),
-    "RUNS_ELSEWHERE": _Known(
-        "Another job of the queue was still at work on it.",
-        "Wait until that one has ended, or cancel it in the queue, then try again.",
         "retry",
     ),
 }

@@ -169,3 +169,20 @@ def fail_unless(path):
     if not Path(path).exists():
         raise ArithmeticError("not yet")
     return 1
+
+
+@job
+def spawn_known(_, uuid, folder):
+    """Answers with a job whose uuid is known, as those of stages are."""
+    spawned = count_and_sleep(folder)
+    spawned.set_uuid(uuid)
+    spawned.name = "long"
+    return Response(detour=spawned)
+
+
+@job
+def count_and_sleep(folder):
+    with (Path(folder) / "started").open("a") as file:
+        file.write("x")
+    time.sleep(5)
+    return 1

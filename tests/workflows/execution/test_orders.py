@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from uuid import uuid4
 
 import pytest
-from flows import fail_unless, sleeping, total
-from jobflow import Flow
+from flows import fail_unless, sleeping, spawn_known, total
+from jobflow import Flow, OnMissing
 
 from workflows.execution.jobs import JobTable
 from workflows.execution.orders import Orders
@@ -119,3 +120,21 @@ def test_orders_that_nobody_took_are_carried_out_by_the_next_run(machine):
     (order,) = Orders(machine.table).history()
     assert (order.number, order.n_jobs) == (number, 1)
     assert states(machine.table) == {"job": "failed", "other": "done"}
+
+
+def test_what_runs_is_kept_while_what_spawned_it_is_done_again(machine, beside, tmp_path):
+    """A retry resets what depended on a failure, and with it a job that has spawned others."""
+    flag = tmp_path / "mended"
+    failing = named(fail_unless(str(flag)), "failing")
+    spawner = named(spawn_known(failing.output, str(uuid4()), str(tmp_path)), "spawner")
+    spawner.config.on_missing_references = OnMissing.NONE
+    after = named(total([spawner.output]), "after")
+
+    def ask(orders, now):
+        until(lambda: now().get("long") == "running")
+        flag.touch()
+        orders.give("retry", Selection(code="EXCEPTION"))
+
+    beside(Flow([failing, spawner, after]), ask)
+    assert (tmp_path / "started").read_text() == "x"
+    assert set(states(machine.table).values()) == {"done"}
