@@ -30,6 +30,7 @@ from workflows.execution.jobs import JobTable
 from workflows.execution.notes import TROUBLES, Note, Notes
 from workflows.job_list import JobFilter, JobList
 from workflows.ordering_ensemble import OrderingEnsemble, ensemble_of
+from workflows.stages.boundary import LOST
 from workflows.views import CandidateView, JobView
 from workflows.waiting import Surroundings
 
@@ -52,7 +53,8 @@ class CampaignResults:
     """
 
     def __init__(self, config: CampaignConfig, folder: ResultsFolder) -> None:
-        nothing = f"{folder.path}: no results yet; start with `halideflow run CAMPAIGN`"
+        command = "submit" if config.execution.cluster else "run"
+        nothing = f"{folder.path}: no results yet; start with `halideflow {command} CAMPAIGN`"
         if not folder.database.exists():
             raise NotFinished(nothing)
         self.config = config
@@ -131,7 +133,7 @@ class CampaignResults:
         if spent.left_core_hours is None or spent.left_core_hours > 0:
             return None
         return (
-            f"the budget of {spent.budget_core_hours:g} core-hours is used up; raise "
+            f"the budget of {spent.budget_core_hours:g} core-hours is used up or promised; raise "
             "execution.budget_core_hours"
         )
 
@@ -143,7 +145,26 @@ class CampaignResults:
     def ranking(self) -> tuple[RankedCandidate, ...]:
         """All candidates of the last run: as its ranking job left them, or by what is known now."""
         with _collector_paused():
-            return self._ranking_stored() or self._ranking_now()
+            return self._with_causes(self._ranking_stored() or self._ranking_now())
+
+    def _with_causes(self, rows: tuple[RankedCandidate, ...]) -> tuple[RankedCandidate, ...]:
+        """Jobs that left no answer left their cause in the table."""
+        if not any(row.failure and row.failure.code == LOST.code for row in rows):
+            return rows
+        causes = {job.candidate: job for job in self.jobs.failures() if job.code != LOST.code}
+        return tuple(
+            row.model_copy(
+                update={
+                    "stage": causes[row.id].stage,
+                    "failure": _failed(
+                        causes[row.id].code, causes[row.id].message, causes[row.id].log_tail
+                    ).failure,
+                }
+            )
+            if row.failure and row.failure.code == LOST.code and row.id in causes
+            else row
+            for row in rows
+        )
 
     def _ranking_stored(self) -> tuple[RankedCandidate, ...]:
         finished = self.table.select(

@@ -123,7 +123,7 @@ def report(
     )
     if summary.n_failed or results.left_out_files():
         console.print(
-            f"not all went well: halideflow failures {campaign} says why; once that is mended, "
+            f"not all went well: halideflow failures {campaign} says why, and what mends it; then "
             f"halideflow {command} {campaign} --retry-failed tries again",
             highlight=False,
             soft_wrap=True,

@@ -88,7 +88,7 @@ def _lines(results: CampaignResults, campaign: Path) -> list[str]:
     """What else is known: core-hours, who runs it, what is in the way."""
     from workflows.execution.notes import TROUBLES
 
-    lines = [_core_hours(results)]
+    lines = [_core_hours(results), *_holds(results)]
     if results.running_since is not None:
         driver = results.notes.get("driver")
         by = f" by {driver.text}" if driver else ""
@@ -103,6 +103,17 @@ def _lines(results: CampaignResults, campaign: Path) -> list[str]:
     return [line for line in lines if line]
 
 
+def _holds(results: CampaignResults) -> list[str]:
+    """What is held back, also where no job of it is there yet."""
+    from workflows.waiting import holds_of
+
+    return [
+        f"paused: {' of '.join(filter(None, (hold.stage, hold.candidate))) or 'all jobs'} "
+        f"(since {_moment(hold.since)})"
+        for hold in holds_of(results.table)
+    ]
+
+
 def _core_hours(results: CampaignResults) -> str:
     """For instance `core-hours: 12.3 used, 40 promised to the queue, 47.7 of 100 left`."""
     spent = results.spent
@@ -110,9 +121,15 @@ def _core_hours(results: CampaignResults) -> str:
         "used": spent.used_core_hours,
         "promised to the queue": spent.promised_core_hours,
     }
-    parts = [f"{hours:,.2f} {what}" for what, hours in known.items() if hours >= _LEAST_CORE_HOURS]
+    has_budget = spent.budget_core_hours is not None
+    parts = [
+        f"{hours:,.3g} {what}"
+        for what, hours in known.items()
+        if hours >= _LEAST_CORE_HOURS or (has_budget and hours)
+    ]
     if spent.left_core_hours is not None:
-        parts.append(f"{spent.left_core_hours:,.2f} of {spent.budget_core_hours:,g} left")
+        left = max(spent.left_core_hours, 0.0)
+        parts.append(f"{left:,.3g} of {spent.budget_core_hours:,g} left")
     return f"core-hours: {', '.join(parts)}" if parts else ""
 
 

@@ -49,6 +49,7 @@ def submit(
     from workflows.cli.plan_price import price_of, print_price
     from workflows.cli.run import print_references
     from workflows.cluster.driver import start_in_background, stop_running
+    from workflows.cluster.site import named_cluster
     from workflows.config_file import (
         load_campaign,
         read_structures,
@@ -61,13 +62,14 @@ def submit(
 
     console = Console(stderr=True)
     config = resolve_references(load_campaign(campaign), campaign)
+    named_cluster(config)
     structures = read_structures(config, campaign)
     folder = ResultsFolder(results_folder(campaign, config))
     folder.path.mkdir(parents=True, exist_ok=True)
     table = JobTable(folder.database)
     notes = Notes(table)
-    if stop_running(folder, notes):
-        console.print("the process that ran this campaign has ended; its jobs stay in the queue")
+    if former := stop_running(folder, notes):
+        console.print(f"taking over from {former}; its jobs stay in the queue", highlight=False)
     console.print(f"{config.name}: results go to {folder.path}", highlight=False, soft_wrap=True)
     if wait:
         _drive(campaign, folder, console, retry_failed, as_json)
@@ -139,6 +141,9 @@ def _say_what_follows(
     from workflows.cluster.driver import driver_log
     from workflows.execution.notes import TROUBLES
 
+    def counted(number: int, what: str) -> str:
+        return f"{number} {what}{'s' * (number != 1)}"
+
     ((n_jobs, n_queue_jobs),) = table.select(
         "select count(*), count(distinct queue_job) from queue_job_parts as part join queue_jobs "
         "on queue_jobs.uuid = queue_job where queue_jobs.state != 'ended'"
@@ -148,8 +153,8 @@ def _say_what_follows(
         if name in found:
             console.print(found[name].text, style="yellow", soft_wrap=True, highlight=False)
     console.print(
-        f"{n_jobs} jobs are in the queue, as {n_queue_jobs} jobs of its own; more follow as these "
-        f"answer, from {found['driver'].text if 'driver' in found else 'the process just started'} "
+        f"{counted(n_jobs, 'job')} in {counted(n_queue_jobs, 'allocation')} of the queue; more "
+        f"follow as these answer, from {found['driver'].text if 'driver' in found else 'the process just started'} "
         f"(log: {driver_log(folder)})\n"
         f"look at them: halideflow status {campaign} --watch · halideflow jobs {campaign} · "
         f"halideflow failures {campaign}\n"

@@ -13,6 +13,7 @@ import base64
 import contextlib
 import errno
 import fcntl
+import gc
 import os
 import sys
 import tempfile
@@ -89,7 +90,6 @@ def _run(
     from workflows.cost.cores import jobs_take
     from workflows.engines import batching
     from workflows.execution.local import LocalExecutor
-    from workflows.run import preload
     from workflows.vasp.execution import ENDS_AT, processes_execute
 
     answers = folder / ANSWERS
@@ -118,7 +118,7 @@ def _run(
             store,
             Path(terms.work_root),
             min(terms.n_processes, len(left)),
-            preload(terms.engine),
+            _preload(left, terms.engine),
             note,
             partial(batching, terms.engine),
             keep,
@@ -131,6 +131,15 @@ def _run(
         fraction = fractions.get((key[0], key[1]), 0.0)
         append(answers, Unfinished((key[0], key[1]), fraction, was_started=n_attempts > 0))
     return {"n_answered": summary.n_executed, "n_unfinished": len(unfinished)}
+
+
+def _preload(records: list[JobRecord], engine: EngineSettings) -> tuple[str, ...]:
+    """What workers import before their first job: no more than these jobs need."""
+    if engine.runs_vasp:
+        return "workflows.vasp.relaxation", "workflows.vasp.dynamics"
+    if any(record.stage == "relax" for record in records):
+        return "screening.potential.evaluation", "atomate2.forcefields.jobs"
+    return ("screening.potential.evaluation",)
 
 
 def _deadlines(terms: Terms) -> tuple[float | None, float | None]:
@@ -235,6 +244,7 @@ def main() -> None:
     """Run the jobflow job in a folder, as jobflow-remote wrote it there."""
     from jobflow_remote.jobs.run import run_remote_job
 
+    gc.freeze()  # what was imported stays, and is not searched for garbage, not even at the end
     warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)  # jobflow-remote's use
     run_remote_job(sys.argv[1])
 

@@ -126,14 +126,14 @@ def driver_log(folder: ResultsFolder) -> Path:
     return folder.cluster / "driver.log"
 
 
-def stop_running(folder: ResultsFolder, notes: Notes) -> bool:
-    """End the driver that runs a campaign, which leaves its jobs in the queue; whether one did.
+def stop_running(folder: ResultsFolder, notes: Notes) -> str | None:
+    """End the driver that runs a campaign, which leaves its jobs in the queue; its name, if any.
 
     Raises:
         NotFinished: what runs the campaign is no driver, or is on another machine, or stays.
     """
     if not folder.is_being_run():
-        return False
+        return None
     note = notes.all().get("driver")
     pid = folder.runner_pid()
     if note is None or (note.text.endswith(f" on {socket.gethostname()}") and pid != _pid_in(note)):
@@ -153,7 +153,7 @@ def stop_running(folder: ResultsFolder, notes: Notes) -> bool:
         if time.monotonic() > give_up_s:
             raise NotFinished(f"{folder.path}: {note.text} does not end; kill it and submit again")
         time.sleep(0.2)
-    return True
+    return note.text
 
 
 def _pid_in(note: Note) -> int:

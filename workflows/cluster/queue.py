@@ -171,7 +171,8 @@ class ClusterQueue:
         n_waiting = sum(len(batch.jobs) for batch in batches[len(fitting) :])
         self._notes.write(
             "budget",
-            f"the budget of {budget:g} core-hours has no room for {n_waiting} more jobs; raise "
+            f"the budget of {budget:g} core-hours has no room for {n_waiting} more jobs, of about "
+            f"{sum(self._price(batch) for batch in batches[len(fitting) :]):.3g} core-hours; raise "
             "execution.budget_core_hours"
             if n_waiting
             else None,

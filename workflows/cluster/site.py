@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from workflows.cluster.answers import Answer
+    from workflows.cluster.settings import ClusterSettings
     from workflows.config import CampaignConfig
     from workflows.execution.notes import Notes
     from workflows.execution_settings import ExecutionSettings, StageResources
@@ -86,13 +87,7 @@ class Site:
         Raises:
             InvalidInput: it names none, or one that there is not, or another than its jobs are on.
         """
-        if config.execution.cluster is None:
-            raise InvalidInput(
-                f"{config.name}: no cluster is named; write `execution: {{cluster: NAME}}`, with "
-                "the name of one that `halideflow cluster init` was given (`halideflow cluster "
-                "list`)"
-            )
-        name = config.execution.cluster
+        name = named_cluster(config).name
         before = notes.all().get("project")
         former, project_name = before.text.split() if before else (name, None)
         if former != name and has_open_jobs:
@@ -303,3 +298,17 @@ class Site:
             )
             raise Unreachable from error
         self._notes.write("host", None)
+
+
+def named_cluster(config: CampaignConfig) -> ClusterSettings:
+    """The cluster that a campaign names.
+
+    Raises:
+        InvalidInput: it names none, or one that there is not.
+    """
+    if config.execution.cluster is None:
+        raise InvalidInput(
+            f"{config.name}: no cluster is named; write `execution: {{cluster: NAME}}`, with the "
+            "name of one that `halideflow cluster init` was given (`halideflow cluster list`)"
+        )
+    return cluster_called(config.execution.cluster)

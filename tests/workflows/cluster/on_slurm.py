@@ -121,6 +121,23 @@ def queue_ids(config: Path, stage: str) -> list[str]:
     return [identifier for (identifier,) in select(config, sql, stage) if identifier]
 
 
+def processes_of(queue_id: str) -> list[psutil.Process]:
+    """What runs in a job of the queue."""
+    return [
+        process
+        for process in psutil.process_iter(["environ"])
+        if (process.info["environ"] or {}).get("SLURM_JOB_ID") == queue_id
+    ]
+
+
+def freeze(queue_id: str) -> list[psutil.Process]:
+    """Let a job hang until its processes are resumed."""
+    processes = processes_of(queue_id)
+    for process in processes:
+        process.suspend()
+    return processes
+
+
 def until(condition: Callable[[], object], what: str, seconds: float = 180) -> None:
     """Wait."""
     give_up_s = time.monotonic() + seconds

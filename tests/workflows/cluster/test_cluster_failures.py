@@ -14,7 +14,9 @@ from on_slurm import (
     codes,
     drivers,
     edit_project,
+    freeze,
     notes,
+    queue_ids,
     runners,
     select,
     sent_to,
@@ -23,6 +25,8 @@ from on_slurm import (
 from pymongo import MongoClient
 from queue_database import NAME, QueueDatabase
 from slurm import SlurmCluster, is_available
+
+from workflows.execution.notes import TROUBLES
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="needs Slurm and munge")
 
@@ -96,7 +100,7 @@ def test_runner_node_and_database_die_in_turn(tmp_path, local):
 
         status = halideflow("status", config)
         assert status.returncode == 0, status.stdout
-        assert notes(config).keys() <= {"sent", "work_root"}
+        assert not notes(config).keys() & {"driver", *TROUBLES}
         assert set(answered(config, "relax").values()) == {1}
         assert set(answered(config, "dynamics").values()) == {1}
         attempts = "select uuid, idx, attempts from jobs where stage in ('relax', 'dynamics')"
@@ -169,3 +173,30 @@ def test_what_the_scheduler_refuses_and_what_takes_too_much_memory(
         assert set(answered(config, "relax").values()) == {1}
         assert slurm.squeue() == {}
     assert ranking(config) == local
+
+
+@pytest.mark.slow
+def test_a_node_that_keeps_failing(tmp_path, queue_database):
+    config = write_campaign(tmp_path / "c", {"kcl": CELLS["kcl"]}, temperatures=())
+    with (
+        SlurmCluster.start(tmp_path / "slurm") as slurm,
+        cluster_of(slurm, queue_database, tmp_path / "cluster"),
+    ):
+        assert halideflow("submit", sent_to(config)).returncode == 3
+        for n_attempts in (1, 2, 3):
+            until(lambda: queue_ids(config, "relax"), "the relaxation runs")
+            freeze(queue_ids(config, "relax")[0])
+            slurm.kill_node()
+            slurm.revive_node()
+            until(
+                lambda n=n_attempts: select(config, LOST) == [("its node failed",)] * n, "noticed"
+            )
+        until(lambda: not drivers(config), "it is given up")
+        assert codes(config) == {"NODE_FAILURE"}
+        assert f"halideflow retry {config} --reason NODE_FAILURE" in " ".join(
+            halideflow("failures", config).stdout.split()
+        )
+        assert halideflow("retry", config, "--reason", "NODE_FAILURE").returncode == 0
+        finished = halideflow("submit", config, "--wait")
+        assert finished.returncode == 0, finished.stderr
+        assert select(config, "select attempts from jobs where stage = 'relax'") == [(4,)]

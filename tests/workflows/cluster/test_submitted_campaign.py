@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import psutil
 import pytest
 from campaigns import CELLS, halideflow, ranking, write_campaign
 from on_slurm import (
@@ -12,6 +11,7 @@ from on_slurm import (
     cluster_of,
     codes,
     drivers,
+    freeze,
     notes,
     select,
     sent_to,
@@ -37,13 +37,6 @@ def local(tmp_path_factory):
     run = halideflow("run", config)
     assert run.returncode == 0, run.stderr
     return config, ranking(config)
-
-
-def freeze(queue_id):
-    """Let a job hang."""
-    for process in psutil.process_iter(["environ"]):
-        if (process.info["environ"] or {}).get("SLURM_JOB_ID") == queue_id:
-            process.suspend()
 
 
 def budget_for_one(config):
