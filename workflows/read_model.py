@@ -25,12 +25,12 @@ from screening.ranked import RankedCandidate
 from screening.ranking import rank, summarise
 from screening.stability.documents import StabilityDocument
 from screening.transport.documents import TransportDocument
+from workflows.causes import with_causes
 from workflows.config import NOT_SCIENCE, StabilitySettings
 from workflows.execution.jobs import JobTable
 from workflows.execution.notes import TROUBLES, Note, Notes
 from workflows.job_list import JobFilter, JobList
 from workflows.ordering_ensemble import OrderingEnsemble, ensemble_of
-from workflows.stages.boundary import LOST
 from workflows.views import CandidateView, JobView
 from workflows.waiting import Surroundings
 
@@ -145,26 +145,8 @@ class CampaignResults:
     def ranking(self) -> tuple[RankedCandidate, ...]:
         """All candidates of the last run: as its ranking job left them, or by what is known now."""
         with _collector_paused():
-            return self._with_causes(self._ranking_stored() or self._ranking_now())
-
-    def _with_causes(self, rows: tuple[RankedCandidate, ...]) -> tuple[RankedCandidate, ...]:
-        """Jobs that left no answer left their cause in the table."""
-        if not any(row.failure and row.failure.code == LOST.code for row in rows):
-            return rows
-        causes = {job.candidate: job for job in self.jobs.failures() if job.code != LOST.code}
-        return tuple(
-            row.model_copy(
-                update={
-                    "stage": causes[row.id].stage,
-                    "failure": _failed(
-                        causes[row.id].code, causes[row.id].message, causes[row.id].log_tail
-                    ).failure,
-                }
-            )
-            if row.failure and row.failure.code == LOST.code and row.id in causes
-            else row
-            for row in rows
-        )
+            rows = self._ranking_stored() or self._ranking_now()
+            return with_causes(rows, self.jobs.failures)
 
     def _ranking_stored(self) -> tuple[RankedCandidate, ...]:
         finished = self.table.select(

@@ -154,7 +154,7 @@ def _print_engine(
         )
         typer.echo(f"note: {reason}: {listed(formulas)} will fail; {advice}", err=True)
     if potcars:
-        _print_potcars(potcars, engine)
+        _print_potcars(potcars, config)
     if engine.runs_vasp and config.dynamics:
         from workflows.vasp.inputs import symbols_of
 
@@ -167,22 +167,23 @@ def _print_engine(
             )
 
 
-def _print_potcars(potcars: Potcars, engine: EngineSettings) -> None:
+def _print_potcars(potcars: Potcars, config: CampaignConfig) -> None:
     from workflows.vasp.potcars import LIBRARY_VARIABLE, library
 
     labels = ", ".join(potcars.labels.values())
-    if engine.name == "rehearsal":
+    if config.engine.name == "rehearsal":
         typer.echo(f"POTCARs, of which the rehearsal makes stand-ins: {labels}")
         return
     typer.echo(f"POTCARs (PBE, without a version): {labels}")
     if potcars.missing:
         folder = library()
         where = f"looked for in {folder}" if folder else f"{LIBRARY_VARIABLE} is not set"
-        typer.echo(
-            f"missing POTCARs: {', '.join(potcars.missing)} ({where}); every candidate that needs "
-            "one will fail",
-            err=True,
+        follows = (
+            "`halideflow doctor` looks for them on the cluster"
+            if config.execution.cluster
+            else "every candidate that needs one will fail"
         )
+        typer.echo(f"missing POTCARs: {', '.join(potcars.missing)} ({where}); {follows}", err=True)
 
 
 def _potcars(

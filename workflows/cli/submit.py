@@ -152,9 +152,10 @@ def _say_what_follows(
     for name in TROUBLES:
         if name in found:
             console.print(found[name].text, style="yellow", soft_wrap=True, highlight=False)
+    driver = found["driver"].text if "driver" in found else "the process just started"
     console.print(
         f"{counted(n_jobs, 'job')} in {counted(n_queue_jobs, 'allocation')} of the queue; more "
-        f"follow as these answer, from {found['driver'].text if 'driver' in found else 'the process just started'} "
+        f"follow as these answer, from {driver} "
         f"(log: {driver_log(folder)})\n"
         f"look at them: halideflow status {campaign} --watch · halideflow jobs {campaign} · "
         f"halideflow failures {campaign}\n"
