@@ -113,3 +113,15 @@ def test_a_pin_is_eight_or_more_hexadecimal_digits(pin):
     assert StabilitySettings(references_sha256="0123abcd").references_sha256 == "0123abcd"
     with pytest.raises(ValidationError, match="pattern"):
         StabilitySettings(references_sha256=pin)
+
+
+def test_processes_of_the_embedded_potential_share_a_node():
+    resources = {"relax": {"nodes": 2, "tasks": 2}}
+    fields = {
+        "name": "wide",
+        "candidates": {"files": [{"path": "a.cif", "mobile_ion": "Na"}]},
+        "execution": {"resources": resources},
+    }
+    with pytest.raises(ValidationError, match="2 nodes; the processes of engine chgnet share one"):
+        CampaignConfig(**fields)
+    assert CampaignConfig(**fields, engine={"name": "vasp"}).execution.resources.relax.nodes == 2

@@ -34,7 +34,7 @@ def load(tmp_path, text):
         (
             "engine:\n  name: vasp\n  vasp:\n    relax:\n      incar: {ENCTU: 600}\n",
             5,
-            "engine.vasp.relax.incar: incar: ENCTU is no tag of VASP; did you mean ENCUT?",
+            "engine.vasp.relax.incar: ENCTU is no tag of VASP; did you mean ENCUT?",
         ),
         (
             "engine:\n  name: vasp\n  vasp:\n    relax:\n      incar: {GGA: PE}\n",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _ENDED = ("COMPLETED", "FAILED", "REMOTE_ERROR", "USER_STOPPED", "STOPPED")
 _NEVER_RAN = ("CHECKED_OUT", "UPLOADED")
+_IN_QUEUE = ("SUBMITTED", "RUNNING")
 _UNREACHABLE = re.compile(
     r"paramiko|fabric|\bssh\b|socket|EOFError|unreachable|timed? ?out|no route|connection|"
     r"authenticat|temporary failure in name resolution",
@@ -57,7 +58,7 @@ _POLLS_PER_QUESTION = 10
 _FETCH_EVERY_S = 300.0
 _MOST_WALL_TIMES = 10
 """So many times a relaxation with VASP goes on in another allocation."""
-_TRY_AGAIN_S = 60.0
+_TRY_AGAIN_S = 30.0
 _APPEARS_WITHIN_S = 60.0
 
 
@@ -77,7 +78,7 @@ class Endings:
         self._offsets: dict[str, int] = {}
         self._answered: set[str] = set()
         self._fetched_s: dict[str, float] = {}
-        self._tried_at: dict[str, float] = {}
+        self._tried_s: dict[str, float] = {}
         self._n_failed_steps: dict[str, int] = {}
         self._asked_s = 0.0
         self._why_waiting: dict[str, str] = {}
@@ -128,8 +129,10 @@ class Endings:
         self._jobs.update(
             job, remote.get("process_id"), document.get("run_dir"), _last_line(error) or why
         )
-        if state == "REMOTE_ERROR" and self._is_for_the_moment(job, document, error):
-            return
+        if self._is_for_the_moment(document, error):
+            self._try_again(job)
+            if state == "REMOTE_ERROR":
+                return
         if state in _NEVER_RAN:
             n_failed = remote.get("step_attempts", 0)
             if n_failed >= _N_FAILED_STEPS and n_failed > self._n_failed_steps.get(job.uuid, 0):
@@ -169,20 +172,28 @@ class Endings:
             return Cause(DISK_FULL, f"no space is left at {where}", found.log_tail)
         return None
 
-    def _is_for_the_moment(self, job: QueueJob, document: dict[str, Any], error: str) -> bool:
-        """Whether the cluster could not be reached: jobflow-remote gave up, we do not."""
+    def _is_for_the_moment(self, document: dict[str, Any], error: str) -> bool:
+        """Whether it was the cluster that did not answer: jobflow-remote asks it ever more rarely.
+
+        It is forgotten once the step succeeds.
+        """
+        state = document["state"]
+        has_given_up = state == "REMOTE_ERROR"
+        if not error or (state in _ENDED and not has_given_up):
+            return False
         if refused := _REFUSED.search(error):
-            is_for_now = bool(_REFUSED_FOR_NOW.search(refused["stderr"] or refused["all"]))
-        else:
-            is_in_queue = document.get("previous_state") in ("SUBMITTED", "RUNNING")
-            is_for_now = is_in_queue or bool(_UNREACHABLE.search(_last_line(error)))
-        if is_for_now:
-            if time.time() - self._tried_at.get(job.uuid, 0.0) > _TRY_AGAIN_S:
-                self._tried_at[job.uuid] = time.time()
-                self._site.retry(job.uuid)
-            said = f"{job.worker}: {_last_line(error)}; it is tried again every minute"
-            self._site.note_host(said)
-        return is_for_now
+            said = refused["stderr"] or refused["all"]
+            return has_given_up and bool(_REFUSED_FOR_NOW.search(said))
+        is_in_queue = (document.get("previous_state") if has_given_up else state) in _IN_QUEUE
+        return is_in_queue or bool(_UNREACHABLE.search(_last_line(error)))
+
+    def _try_again(self, job: QueueJob) -> None:
+        """Let jobflow-remote ask again soon, if the host answers at all."""
+        if time.monotonic() - self._tried_s.get(job.uuid, -_TRY_AGAIN_S) < _TRY_AGAIN_S:
+            return
+        self._site.execute_on(job.worker)("true")
+        self._site.retry(job.uuid)
+        self._tried_s[job.uuid] = time.monotonic()
 
     def _is_due(self, job: QueueJob) -> bool:
         """Whether answers of one that runs are fetched now: over ssh each time costs something."""

@@ -95,6 +95,7 @@ class ClusterQueue:
     def news(self) -> Iterator[QueueNews]:
         """What jobflow-remote and the answers on the cluster tell."""
         self._notes.write("runner", self._runner.keep_alive())
+        self._site.look_for_lost_hosts()
         impossible, self._impossible = self._impossible, []
         yield from impossible
         start_s = time.monotonic()

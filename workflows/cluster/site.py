@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ _FIELDS = (
     "end_time",
 )
 _ROOM_BYTES = 1_000_000
+_REST_S = 30.0
+"""So long a host that did not answer is left alone."""
 
 
 class Unreachable(Exception):
@@ -64,6 +67,7 @@ class Site:
         self._store = store
         self._notes = notes
         self._hosts: dict[str, BaseHost] = {}
+        self._lost_until_s: dict[str, float] = {}
         self._opened: JobController | None = None
 
     @classmethod
@@ -245,9 +249,11 @@ class Site:
             scheduler = self._project.project.workers[worker].get_scheduler_io()
             QueueManager(scheduler, host).cancel(queue_id)
 
-    def note_host(self, text: str) -> None:
-        """Note that a worker cannot be reached."""
-        self._notes.write("host", text)
+    def look_for_lost_hosts(self) -> None:
+        """Now and then, see whether those that did not answer do again."""
+        for worker in list(self._lost_until_s):
+            with contextlib.suppress(Unreachable):
+                self.execute_on(worker)("true")
 
     # The campaign's store.
 
@@ -280,7 +286,9 @@ class Site:
 
     @contextlib.contextmanager
     def _host(self, worker: str) -> Iterator[BaseHost]:
-        """A connection, which is made anew after it broke."""
+        """A connection, which is made anew after it broke, but not at once again and again."""
+        if time.monotonic() < self._lost_until_s.get(worker, 0.0):
+            raise Unreachable
         try:
             if worker not in self._hosts:
                 self._hosts[worker] = self._project.host(worker)
@@ -290,6 +298,7 @@ class Site:
             yield host
         except Exception as error:  # paramiko, invoke, fabric and socket each have their own
             self._hosts.pop(worker, None)
+            self._lost_until_s[worker] = time.monotonic() + _REST_S
             said = " ".join(str(error).split())[:200]
             self._notes.write(
                 "host",
@@ -297,7 +306,8 @@ class Site:
                 "tried again until it does, and jobs in the queue go on",
             )
             raise Unreachable from error
-        self._notes.write("host", None)
+        if self._lost_until_s.pop(worker, None) is not None and not self._lost_until_s:
+            self._notes.write("host", None)
 
 
 def named_cluster(config: CampaignConfig) -> ClusterSettings:

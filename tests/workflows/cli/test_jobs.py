@@ -132,7 +132,7 @@ def test_a_job_in_a_queue_is_shown_with_its_place_there(copy, tmp_path):
     assert json.loads(status.stdout)["stages"]["relax"] == {"done": 1, "failed": 1, "running": 1}
     assert json.loads(status.stdout)["core_hours"]["promised_core_hours"] == 2
     assert status.exit_code == 3
-    assert "2.00 promised to the queue" in ask("status", copy).stdout
+    assert "2 promised to the queue" in ask("status", copy).stdout
 
 
 def test_logs_of_a_failed_job_are_those_of_its_folder(finished):

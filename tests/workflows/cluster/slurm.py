@@ -200,11 +200,11 @@ class SlurmCluster:
         """The state in which `sacct -c` recorded the end of a job."""
         return self.run("sacct", "-c", "-n", "-P", "-o", "State", "-j", job).stdout.strip()
 
-    def wait_for_start(self, job: str, timeout_s: float = 30) -> None:
+    def wait_for_start(self, job: str, timeout_s: float = 120) -> None:
         """Return when a job runs, or has ended already."""
         self._wait_for_state(job, ("RUNNING", *ENDED), timeout_s)
 
-    def wait_for_end(self, job: str, timeout_s: float = 60) -> str:
+    def wait_for_end(self, job: str, timeout_s: float = 240) -> str:
         """The state in which a job ended."""
         return self._wait_for_state(job, ENDED, timeout_s)
 

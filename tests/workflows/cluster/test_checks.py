@@ -223,7 +223,6 @@ def test_a_scheduler_that_is_not_there(tmp_path, queue_database, projects_folder
         ({"dynamics": {"tasks": 100}}, "dynamics: cores: 100, the queue gives 4"),
         ({"relax": {"gpus": 1}}, "relax: gpus: 1, the queue has none"),
         ({"relax": {"memory_GB": 50}}, "relax: GB a node: 50, the queue gives 15.6"),
-        ({"relax": {"nodes": 3, "tasks": 3}}, "relax: nodes: 3, the queue gives 1"),
         ({"relax": {"larger": [{"from_atoms": 90, "tasks": 64}]}}, "relax from 90: cores: 64"),
         ({"quench": {"tasks": 100}}, None),  # the campaign makes no glass
     ],

@@ -19,10 +19,10 @@ ATTEMPTS = "select attempts from jobs where stage = 'dynamics'"
 
 
 def campaign(folder):
-    """One candidate, 4 ps of dynamics."""
+    """One candidate, 10 ps of dynamics: half a minute and more."""
     one = {"kcl": SMALL["kcl-a"]}
     config = write_campaign(folder / "c", one, temperatures=(300.0,))
-    config.write_text(config.read_text().replace("production_ps: 0.2", "production_ps: 4"))
+    config.write_text(config.read_text().replace("production_ps: 0.2", "production_ps: 10"))
     return config
 
 
@@ -45,16 +45,16 @@ def local(tmp_path_factory):
     return config
 
 
-@pytest.fixture(scope="module")
-def short(local):
-    """Time for the start of an allocation and half of the dynamics, on this machine as it is."""
-    return {"dynamics": {"wall_time_h": (20 + 0.5 * answer(local)["wall_time_s"]) / 3600}}
+def of_dynamics(wall_time_s):
+    """What `execution` says."""
+    resources = {"dynamics": {"wall_time_h": wall_time_s / 3600}}
+    return {"resources": resources, "stop_before_min": 0.05}
 
 
-def test_it_goes_on_over_several_jobs_of_the_queue(slurm, queue_database, tmp_path, local, short):
+def test_it_goes_on_over_several_jobs_of_the_queue(slurm, queue_database, tmp_path, local):
     config = campaign(tmp_path)
     with cluster_of(slurm, queue_database, tmp_path / "cluster"):
-        sent_to(config, stop_before_min=0.1, resources=short)
+        sent_to(config, **of_dynamics(30))
         finished = halideflow("submit", config, "--wait")
     assert finished.returncode == 0, finished.stderr
     ((n_attempts,),) = select(config, ATTEMPTS)
@@ -64,19 +64,19 @@ def test_it_goes_on_over_several_jobs_of_the_queue(slurm, queue_database, tmp_pa
 
 
 def test_a_wall_time_too_short_for_its_checkpoints_is_mended(
-    slurm, queue_database, tmp_path, local, short
+    slurm, queue_database, tmp_path, local
 ):
     config = campaign(tmp_path)
-    config.write_text(config.read_text().replace("checkpoint_ps: 0.02", "checkpoint_ps: 10"))
+    config.write_text(config.read_text().replace("checkpoint_ps: 0.02", "checkpoint_ps: 20"))
     with cluster_of(slurm, queue_database, tmp_path / "cluster"):
-        sent_to(config, stop_before_min=0.1, resources=short)
+        sent_to(config, **of_dynamics(6))
         assert halideflow("submit", config).returncode == 3
         until(lambda: not drivers(config), "it is given up", 600)
-        assert codes(config) == {"WALLTIME"}
+        assert codes(config) == {"WALLTIME", "LOST"}
         failures = " ".join(halideflow("failures", config).stdout.split())
         assert "execution.resources.dynamics.wall_time_h" in failures
 
-        sent_to(config, resources={"dynamics": {"wall_time_h": 0.5}})
+        sent_to(config, **of_dynamics(1800))
         retried = halideflow("retry", config, "--reason", "WALLTIME")
         assert retried.returncode == 0, retried.stdout
         finished = halideflow("submit", config, "--wait")
