@@ -34,7 +34,9 @@ class GatesMaker(Maker):
     ) -> Job:
         """The job; `lowest` is the lowest ordering, where a gate asks for it."""
         return identify(
-            ask_gates(relaxed, stable, lowest, self.gates),
+            ask_gates(  # by name: jobflow looks for a method in a first argument without one
+                relaxed=relaxed, stable=stable, lowest=lowest, gates=self.gates
+            ),
             self.name,
             VERSION,
             [relaxed, stable, lowest, self.gates],

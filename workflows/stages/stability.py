@@ -61,7 +61,13 @@ class StabilityMaker(Maker):
         """
         competitors = competitors_sha256(self.settings, frozenset(elements))
         return identify(
-            stability(relaxed, polymorph, mobile_ion, self.settings, competitors),
+            stability(  # by name: jobflow looks for a method in a first argument without one
+                relaxed=relaxed,
+                polymorph=polymorph,
+                mobile_ion=mobile_ion,
+                settings=self.settings,
+                competitors=competitors,
+            ),
             self.name,
             VERSION,
             [
