@@ -51,6 +51,7 @@ _REFUSED_FOR_NOW = re.compile(  # too many jobs, or a scheduler that is not well
     r"would exceed .*(?:per-user|queued|number)",
     re.IGNORECASE,
 )
+_NO_ANSWER = re.compile(r"jfremote_out\.json\b.* does not exist")
 _N_FAILED_STEPS = 2
 _MAY_BE_A_FULL_DISK = (ALLOCATION_FAILED, ProgramKilled.code)  # which keeps it from saying so
 _WRITTEN = ("queue.out", "queue.err")
@@ -292,6 +293,8 @@ class Endings:
         said = what_scheduler_says(
             self._site.execute_on(job.worker), self._site.scheduler(job.worker), queue_id
         )
+        if _NO_ANSWER.search(error):  # which is no error of the job's
+            error = ""
         found = diagnose(said, self._written(job, document), error)
         if found.code in _MAY_BE_A_FULL_DISK:
             return self._disk_full(job, "") or found

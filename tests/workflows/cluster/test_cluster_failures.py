@@ -86,15 +86,17 @@ def test_runner_node_and_database_die_in_turn(tmp_path, local):
         slurm.kill_node()
         before = answered(config, "dynamics")
         assert 1 <= len(before) < 3
+        sent_to(config, wall_time_h=0.5, resources={"dynamics": {"jobs_per_queue_job": 1}})
         until(lambda: select(config, LOST) == [("its node failed",)], "that is noticed")
-        until(slurm.squeue, "the rest waits in the queue again")
+        until(lambda: len(slurm.squeue()) == 3 - len(before), "the rest waits, one by one")
 
         # The database dies while jobs wait, and comes back after they have run.
         database.kill()
-        until(lambda: "database" in notes(config) and not runners(config), "that is noted")
-        assert "does not answer" in halideflow("status", config).stdout
+        until(lambda: "database" in notes(config), "that is noted")
         slurm.revive_node()
+        assert "does not answer" in halideflow("status", config).stdout
         until(lambda: not slurm.squeue(), "the jobs have run")
+        until(lambda: not runners(config), "the runner has ended")
         database.restart()
         until(lambda: not drivers(config), "the campaign has come to its end")
 
@@ -150,9 +152,10 @@ def test_what_the_scheduler_refuses_and_what_takes_too_much_memory(
         sent_to(config, wall_time_h=0.5, resources=by_size("long", 0.15))
         retried = halideflow("retry", config, *REASONS)
         assert retried.returncode == 0, retried.stdout
-        until(
-            lambda: "PartitionTimeLimit" in halideflow("jobs", config).stdout, "one waits in vain"
-        )
+        why = "select message from queue_jobs where worker = 'long'"
+        in_vain = [("the scheduler says: PartitionTimeLimit",)]
+        until(lambda: select(config, why) == in_vain, "one waits in vain")
+        assert "PartitionTimeLimit" in halideflow("jobs", config).stdout
         until(lambda: codes(config) == {"OUT_OF_MEMORY"}, "the other has failed again")
         ids = select(config, "select queue_id from queue_jobs where queue_id is not null")
         assert "154M" in [slurm.job(identifier)["MinMemoryCPU"] for (identifier,) in ids]

@@ -103,6 +103,9 @@ def test_people_have_their_way(slurm, queue_database, tmp_path, local):
         # Nothing has changed; then another temperature is wanted.
         assert halideflow("submit", config, "--wait").returncode == 0
         assert select(config, SENT) == [("dynamics", 4), ("relax", 3)]
+        run = halideflow("run", config)
+        assert run.returncode == 0
+        assert "nothing to do" in run.stderr
         config.write_text(config.read_text().replace("[300.0]", "[300.0, 600.0]"))
         assert halideflow("submit", config).returncode == 3
         until(lambda: select(config, SENT) == [("dynamics", 7), ("relax", 3)], "that is sent")
