@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _ENDED = ("COMPLETED", "FAILED", "REMOTE_ERROR", "USER_STOPPED", "STOPPED")
 _NEVER_RAN = ("CHECKED_OUT", "UPLOADED")
 _IN_QUEUE = ("SUBMITTED", "RUNNING")
+_MAY_HAVE_ANSWERED = ("RUNNING", "RUN_FINISHED", "DOWNLOADED")
 _UNREACHABLE = re.compile(
     r"paramiko|fabric|\bssh\b|socket|EOFError|unreachable|timed? ?out|no route|connection|"
     r"authenticat|temporary failure in name resolution",
@@ -152,7 +153,7 @@ class Endings:
         if state in _ENDED:
             yield from self._read(job, run_dir)
             yield from self._close(job, document, partial(self._cause, job, document, error))
-        elif state == "RUNNING" and self._is_due(job):
+        elif state in _MAY_HAVE_ANSWERED and self._is_due(job):
             yield from self._read(job, run_dir)
 
     def _why_not_sent(self, job: QueueJob, error: str) -> Cause | None:

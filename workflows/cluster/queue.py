@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _REST_AFTER_LOOK = 10
 """The database rests so many times as long as it took to tell of all jobs in the queue."""
+_LONGEST_REST_S = 10.0
 _JOBS_PER_FLOW = 50
 """jobflow-remote looks through a whole flow whenever one of its jobs ends."""
 
@@ -105,7 +106,8 @@ class ClusterQueue:
         with contextlib.suppress(Unreachable):
             found = self._site.documents([job.uuid for job in open_jobs])
             now_s = time.monotonic()
-            self._look_again_s = now_s + _REST_AFTER_LOOK * (now_s - start_s)
+            rest_s = min(_REST_AFTER_LOOK * (now_s - start_s), _LONGEST_REST_S)
+            self._look_again_s = now_s + rest_s
             with contextlib.suppress(Unreachable):
                 self._endings.ask_why_waiting(open_jobs)
             cancelled = self._jobs.cancelled()

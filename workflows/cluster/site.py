@@ -46,7 +46,8 @@ _FIELDS = (
 )
 _ROOM_BYTES = 1_000_000
 _REST_S = 30.0
-"""So long a host that did not answer is left alone."""
+"""So long a host that did not answer is left alone: each attempt may hold up everything else."""
+_DATABASE_REST_S = 5.0
 
 
 class Unreachable(Exception):
@@ -68,6 +69,7 @@ class Site:
         self._notes = notes
         self._hosts: dict[str, BaseHost] = {}
         self._lost_until_s: dict[str, float] = {}
+        self._database_lost_until_s = 0.0
         self._opened: JobController | None = None
 
     @classmethod
@@ -274,12 +276,15 @@ class Site:
 
     @contextlib.contextmanager
     def _database(self) -> Iterator[JobController]:
+        if time.monotonic() < self._database_lost_until_s:
+            raise Unreachable
         try:
             with self._project.database_errors():
                 yield self._controller()
         except LockedDocumentError as error:  # the runner is at it: asked again in a moment
             raise Unreachable from error
         except Unavailable as error:
+            self._database_lost_until_s = time.monotonic() + _DATABASE_REST_S
             self._notes.write("database", f"{error}; jobs in the queue go on, nothing is lost")
             raise Unreachable from error
         self._notes.write("database", None)
