@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from screening.amorphous.documents import AmorphousDocument
 from screening.documents import CandidateInfo, Failure, RelaxDocument, StageDocument
-from screening.errors import InvalidInput, NotFinished
+from screening.errors import InvalidInput, NotFinished, Unavailable
 from screening.ranked import RankedCandidate
 from screening.ranking import rank, summarise
 from screening.stability.documents import StabilityDocument
@@ -50,9 +50,12 @@ class CampaignResults:
     Raises:
         NotFinished: nothing has been run yet.
         InvalidInput: the results file is no results file.
+        Unavailable: it is locked.
     """
 
-    def __init__(self, config: CampaignConfig, folder: ResultsFolder) -> None:
+    def __init__(
+        self, config: CampaignConfig, folder: ResultsFolder, busy_timeout_s: float = 60
+    ) -> None:
         command = "submit" if config.execution.cluster else "run"
         nothing = f"{folder.path}: no results yet; start with `halideflow {command} CAMPAIGN`"
         if not folder.database.exists():
@@ -60,10 +63,12 @@ class CampaignResults:
         self.config = config
         self.folder = folder
         try:
-            self.table = JobTable(folder.database, read_only=True)
+            self.table = JobTable(folder.database, True, busy_timeout_s)
             ((run,),) = self.table.select("select max(run) from jobs")
-        except sqlite3.OperationalError as error:  # killed before there was a table
-            raise NotFinished(nothing) from error
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # killed before there was one
+                raise NotFinished(nothing) from error
+            raise Unavailable(f"{folder.database}: {error}; look again in a moment") from error
         except sqlite3.DatabaseError as error:
             raise InvalidInput(
                 f"{folder.database}: {error}; move the file away and run the campaign again"
@@ -73,8 +78,10 @@ class CampaignResults:
         self.run = int(run)
 
     def close(self) -> None:
-        """Close the job table."""
+        """Close the files."""
         self.table.close()
+        if "_store" in vars(self):
+            self._store.close()  # type: ignore[no-untyped-call]
 
     @property
     def name(self) -> str:

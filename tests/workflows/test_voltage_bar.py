@@ -12,7 +12,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from screening.stability.documents import Limit, Stability, VoltageProfile, VoltageStep, Window
-from workflows.cli.voltage_bar import MAX_V, intervals, voltage_bar
+from workflows.cli.voltage_bar import voltage_bar
+from workflows.voltage_intervals import MAX_V, intervals
 
 OXIDISED = {"TaCl5": 1.0, "Cl2": 0.5}
 STEPS = {

@@ -14,6 +14,7 @@ from workflows.cli import (
     cluster,
     common,
     config,
+    dashboard,
     doctor,
     explain,
     interfaces,
@@ -83,6 +84,7 @@ for _command in (
     config.validate,
     config.schema,
     prototypes.prototypes,
+    dashboard.dashboard,
     doctor.doctor,
 ):
     app.command()(_command)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from workflows.cli.voltage_bar import amounts, steps_table, voltage_bar
+from workflows.cli.voltage_bar import steps_table, voltage_bar
+from workflows.voltage_intervals import amounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from itertools import pairwise
-from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -13,44 +9,27 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from workflows.voltage_intervals import (
+    MAX_V,
+    WINDOW_NAMES,
+    Interval,
+    amounts,
+    interval_letter,
+    intervals,
+    own_window,
+    potential_range,
+    stable_interval,
+)
 
+if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from screening.stability.documents import Stability, VoltageProfile, Window
+    from screening.stability.documents import Stability, VoltageProfile
 
-MAX_V = 6
 _MIN_CELLS, _MAX_CELLS = 24, 96
 _STABLE, _OTHERS, _OWN = "█", "░▒", "╌"
 _STYLE = "green"
 _UNIT = " V"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Between two steps of a profile."""
-
-    low_V: float
-    high_V: float
-    products: Mapping[str, float]
-
-    def holds(self, potential_V: float) -> bool:
-        """Whether a potential lies in it."""
-        return self.low_V <= potential_V < self.high_V
-
-
-def intervals(profile: VoltageProfile) -> list[Interval]:
-    """The intervals of a profile by rising potential; the first starts at 0 V or below."""
-    # the last step may lie at 0 V itself: what is below it needs no place on an axis from 0 V on
-    bounds_V = [math.inf, *(step.potential_V for step in profile.steps)]
-    products = [profile.oxidized, *(step.products for step in profile.steps)]
-    bounds_V.append(min(0.0, bounds_V[-1]))
-    found = [
-        Interval(low_V, high_V, inside)
-        for (high_V, low_V), inside in zip(pairwise(bounds_V), products, strict=True)
-    ]
-    return [interval for interval in reversed(found) if interval.high_V > max(0.0, interval.low_V)]
 
 
 def voltage_bar(stability: Stability, width: int) -> RenderableType:
@@ -65,26 +44,25 @@ def voltage_bar(stability: Stability, width: int) -> RenderableType:
     """
     n_cells = max(_MIN_CELLS, min(width - len(_UNIT) - 1, _MAX_CELLS))
     parts = intervals(stability.profile)
-    stable = _stable(parts, stability.window)
-    names = [_name(i) for i in range(len(parts))]
+    stable = stable_interval(parts, stability.window)
+    names = [interval_letter(i) for i in range(len(parts))]
     lines = [_axis(n_cells), _bar(parts, names, stable, n_cells)]
-    window = {"candidate": "its own window", "equilibrium": "window of the equilibrium"}[
-        stability.window_of
-    ]
+    window = WINDOW_NAMES[stability.window_of]
     legend = Table.grid(padding=(0, 2, 0, 0))
     for i, (name, interval) in enumerate(zip(names, parts, strict=True)):
         is_stable = i == stable
         legend.add_row(
             f"{_STABLE}{name}" if is_stable else f" {name}",
-            _range(interval.low_V, interval.high_V),
+            str(interval),
             Text(amounts(interval.products) + (f", {window}" if is_stable else "")),
             style=f"bold {_STYLE}" if is_stable else None,
         )
-    own = stability.candidate_window
-    if stability.window_of == "equilibrium" and own.width_V > 0:
+    if own := own_window(stability):
         low_V, high_V = own.reduction.potential_V, own.oxidation.potential_V
         lines.append(_line(low_V, high_V, n_cells))
-        legend.add_row(f"{_OWN}{_OWN}", _range(low_V, high_V), "the metastable candidate itself")
+        legend.add_row(
+            f"{_OWN}{_OWN}", potential_range(low_V, high_V), "the metastable candidate itself"
+        )
     return Group(*lines, legend)
 
 
@@ -102,28 +80,6 @@ def steps_table(profile: VoltageProfile) -> Table:
             Text(step.reaction),
         )
     return table
-
-
-def amounts(phases: Mapping[str, float]) -> str:
-    """Phases with their amounts: `K2Ta3Cl9 + 4 KCl`."""
-    return " + ".join(
-        formula if f"{amount:.3g}" == "1" else f"{amount:.3g} {formula}"
-        for formula, amount in phases.items()
-    )
-
-
-def _stable(parts: list[Interval], window: Window) -> int | None:
-    """Index of the interval that the window is."""
-    if window.width_V == 0:
-        return None
-    middle_V = (window.reduction.potential_V + window.oxidation.potential_V) / 2
-    return next((i for i, interval in enumerate(parts) if interval.holds(middle_V)), None)
-
-
-def _name(index: int) -> str:
-    """`a` to `z`, then `a1` to `z1` ..."""
-    turn, letter = divmod(index, len(ascii_lowercase))
-    return ascii_lowercase[letter] + (str(turn) if turn else "")
 
 
 def _axis(n_cells: int) -> Text:
@@ -155,9 +111,3 @@ def _line(low_V: float, high_V: float, n_cells: int) -> Text:
         round(min(max(potential_V, 0), MAX_V) * n_cells / MAX_V) for potential_V in (low_V, high_V)
     )
     return Text(" " * first + _OWN * (last - first))
-
-
-def _range(low_V: float, high_V: float) -> str:
-    if math.isinf(high_V):
-        return f"above {low_V:.2f} V"
-    return f"{max(low_V, 0):.2f}–{high_V:.2f} V"

@@ -108,15 +108,17 @@ _ROW = (
 class JobTable:
     """Access to the table; one writer at a time, any number of readers."""
 
-    def __init__(self, path: Path, read_only: bool = False) -> None:
+    def __init__(self, path: Path, read_only: bool = False, busy_timeout_s: float = 60) -> None:
         self.path = path
         if read_only:
             uri = f"{path.absolute().as_uri()}?mode=ro"
-            self._connection = sqlite3.connect(uri, timeout=60, isolation_level=None, uri=True)
+            self._connection = sqlite3.connect(
+                uri, timeout=busy_timeout_s, isolation_level=None, uri=True
+            )
             if lacks_columns(self._connection):  # of an earlier version
                 JobTable(path).close()
             return
-        self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self._connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None)
         self._connection.execute("pragma journal_mode=WAL")
         self._connection.execute("pragma synchronous=FULL")
         ensure_tables(self._connection)

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 
 from screening.transport.arrhenius import ROOM_TEMPERATURE_K, arrhenius_band, arrhenius_line
-from workflows.figures.style import STYLE, new_figure
+from workflows.figures.style import STYLE, Width, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,9 @@ N_TEMPERATURES = 60
 VALUE, BOUND, LAW = "#0072B2", "#D55E00", "#000000"
 
 
-def arrhenius_figure(arrhenius: Arrhenius, diffusivities: Sequence[Diffusivity]) -> Figure:
+def arrhenius_figure(
+    arrhenius: Arrhenius, diffusivities: Sequence[Diffusivity], width: Width = "column"
+) -> Figure:
     """D over 1000 / T: values with 68 % bars, upper bounds as arrows, the law with its band.
 
     The law is dashed where it is extrapolated, down to 300 K. Hollow points are of temperatures at
@@ -32,9 +34,10 @@ def arrhenius_figure(arrhenius: Arrhenius, diffusivities: Sequence[Diffusivity])
     Args:
         arrhenius: the law of `diffusivities`; nothing of it is drawn where it has no line.
         diffusivities: at least one.
+        width: of the figure.
     """
     with mpl.rc_context(STYLE):
-        figure, axes = new_figure(height_ratio=0.95)
+        figure, axes = new_figure(width, 0.95 if width == "column" else 0.6)
         kelvin = [entry.temperature_K for entry in diffusivities]
         for hollow in (False, True):
             _draw_points(axes, [d for d in diffusivities if d.framework_moves is hollow], hollow)

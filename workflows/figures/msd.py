@@ -8,7 +8,7 @@ import matplotlib as mpl
 
 from screening.transport.documents import Diffusivity
 from screening.units import A2_PER_PS_TO_CM2_PER_S
-from workflows.figures.style import STYLE, new_figure
+from workflows.figures.style import STYLE, Width, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 _REGION = "0.92"  # a light grey
 
 
-def msd_figure(diffusivity: Diffusivity) -> Figure:
+def msd_figure(diffusivity: Diffusivity, width: Width = "column") -> Figure:
     """Log-log, mobile ion first, the diffusive regime shaded; what never moves has no curve.
 
     The dashed line is the one that was fitted, 6 D t and what the rattling adds. An upper bound is
     drawn dotted, without rattling.
+
+    Args:
+        diffusivity: with its curves.
+        width: of the figure.
     """
     with mpl.rc_context(STYLE):
-        figure, axes = new_figure()
+        figure, axes = new_figure(width, 0.75 if width == "column" else 0.5)
         curves = sorted(diffusivity.msd, key=lambda curve: curve.species != diffusivity.species)
         for curve in curves:
             seen = [

@@ -5,6 +5,7 @@ Figures are made without pyplot, so that they need no display and leave no globa
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,8 +16,9 @@ from matplotlib.rcsetup import cycler
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Width = Literal["column", "page"]
 MM_PER_INCH = 25.4
-WIDTHS_MM = {"column": 85.0, "page": 170.0}
+WIDTHS_MM: dict[Width, float] = {"column": 85.0, "page": 170.0}
 STYLE: Any = {
     "font.size": 8,
     "axes.labelsize": 8,
@@ -34,14 +36,17 @@ STYLE: Any = {
 }
 
 
-def new_figure(
-    width: Literal["column", "page"] = "column", height_ratio: float = 0.75
-) -> tuple[Figure, Axes]:
+def new_figure(width: Width = "column", height_ratio: float = 0.75) -> tuple[Figure, Axes]:
     """A figure with one set of axes, 85 or 170 mm wide."""
     with mpl.rc_context(STYLE):
         width_in = WIDTHS_MM[width] / MM_PER_INCH
         figure = Figure(figsize=(width_in, width_in * height_ratio), layout="constrained")
         return figure, figure.add_subplot()
+
+
+def formula_text(formula: str) -> str:
+    """A formula with its numbers lowered, as mathtext."""
+    return re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"$_{\1}$", formula)
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

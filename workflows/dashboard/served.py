@@ -1,0 +1,96 @@
+"""The campaigns of a dashboard, opened anew for each request: each sees what is true now."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workflows.config_file import load_campaign, results_folder
+from workflows.read_model import CampaignResults
+from workflows.results import ResultsFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from screening.ranked import RankedCandidate
+    from workflows.config import CampaignConfig
+
+_BUSY_TIMEOUT_S = 2.0
+"""A page says sooner than a command that the file is locked."""
+
+
+@dataclass
+class ServedCampaign:
+    """A campaign, by its config file or its results folder.
+
+    Args:
+        path: as it was given.
+        slug: its name in URLs.
+    """
+
+    path: Path
+    slug: str
+    _read: tuple[int, CampaignConfig] | None = None
+
+    @property
+    def config_path(self) -> Path:
+        """The file with its config: the one given, or that of the last run."""
+        return ResultsFolder(self.path).config_copy if self.path.is_dir() else self.path
+
+    @property
+    def folder(self) -> ResultsFolder:
+        """Where its results are.
+
+        Raises:
+            ConfigError: its config file does not hold.
+        """
+        if self.path.is_dir():
+            return ResultsFolder(self.path)
+        return ResultsFolder(results_folder(self.path, self.config))
+
+    @property
+    def config(self) -> CampaignConfig:
+        """As the file says now.
+
+        Raises:
+            ConfigError: it does not hold.
+        """
+        changed_at = self.config_path.stat().st_mtime_ns
+        if self._read is None or self._read[0] != changed_at:
+            self._read = changed_at, load_campaign(self.config_path)
+        return self._read[1]
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[CampaignResults]:
+        """Its results, for this thread.
+
+        Raises:
+            NotFinished: nothing has been run yet.
+            ScreeningError: its config or its results cannot be read.
+        """
+        results = CampaignResults(self.config, self.folder, _BUSY_TIMEOUT_S)
+        try:
+            yield results
+        finally:
+            results.close()
+
+    def ranking(self, results: CampaignResults) -> tuple[RankedCandidate, ...]:
+        """What `results.ranking()` gives, without reading again what has not changed."""
+        return results.ranking()
+
+
+def served(paths: Iterable[Path]) -> dict[str, ServedCampaign]:
+    """Campaigns by their names in URLs."""
+    campaigns: dict[str, ServedCampaign] = {}
+    for path in paths:
+        name = path.resolve().name if path.is_dir() else path.stem
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "campaign"
+        slug, number = stem, 1
+        while slug in campaigns:
+            number += 1
+            slug = f"{stem}-{number}"
+        campaigns[slug] = ServedCampaign(path, slug)
+    return campaigns
