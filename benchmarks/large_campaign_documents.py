@@ -285,7 +285,7 @@ def at_temperature(run: Plain, temperature_K: float, is_exploded: bool) -> Plain
         return {
             **run,
             "state": "failed",
-            "failure": plain(EXPLODED),
+            "failure": EXPLODED.model_dump(mode="json"),
             "temperature_K": temperature_K,
             "result": None,
         }

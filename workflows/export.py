@@ -23,7 +23,7 @@ def write_json(rows: Iterable[RankedCandidate], path: Path) -> Path:
 
 def write_csv(rows: Iterable[RankedCandidate], path: Path) -> Path:
     """The ranking as a table: one line a candidate, columns of their own for each temperature."""
-    records = [_flat(row) for row in rows]
+    records = [flat_row(row) for row in rows]
     columns = list(dict.fromkeys(name for record in records for name in record))
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
@@ -78,7 +78,8 @@ def write_profiles(stabilities: Mapping[str, StabilityDocument], folder: Path) -
     return paths
 
 
-def _flat(row: RankedCandidate) -> dict[str, Any]:
+def flat_row(row: RankedCandidate) -> dict[str, Any]:
+    """A row of the ranking with one value a column, units in their names."""
     record: dict[str, Any] = {}
     for name, value in row.model_dump(
         mode="json", exclude={"diffusivity", "run_ends", "lost_runs"}

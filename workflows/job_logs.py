@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflows.execution.folders import KEPT_FILES
+from workflows.job_files import OF_QUEUE, queue_folder
 from workflows.views import UNFINISHED
 
 if TYPE_CHECKING:
     from workflows.read_model import CampaignResults
     from workflows.views import JobView
 
-_LOG = "job.log"
-_OF_QUEUE = ("queue.err", "queue.out")
+LOG = "job.log"
+"""What a job prints goes there, in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +40,45 @@ class JobLog:
         return self.content.decode(errors="replace")
 
 
-def log_of(results: CampaignResults, job: JobView) -> JobLog:
-    """The log of a job: its own, or that of its job in the queue, or its last lines as stored."""
-    own = results.folder.work / job.uuid / _LOG
+def log_of(
+    results: CampaignResults,
+    job: JobView,
+    most_bytes: int | None = None,
+    may_fetch: bool = True,
+) -> JobLog:
+    """The log of a job: its own, or that of its job in the queue, or its last lines as stored.
+
+    Args:
+        results: of the campaign.
+        job: of it.
+        most_bytes: only the last so many; None: all.
+        may_fetch: ask the cluster for what is not on this machine, which takes seconds.
+    """
+    own = results.folder.work / job.uuid / LOG
     root = results.notes.get("work_root") if job.worker else None
-    on_cluster = Path(root.text) / job.uuid / _LOG if root else None
+    on_cluster = Path(root.text) / job.uuid / LOG if root else None
     for file in _newest_first([own, on_cluster]):
         with contextlib.suppress(FileNotFoundError):  # the job has just ended
-            return JobLog(file.read_bytes(), str(file), is_live=True)
+            return JobLog(_read(file, most_bytes), str(file), is_live=True)
     elsewhere = [on_cluster] if on_cluster else []
     if job.state in ("queued", "running", "failed"):
         for file in (of_queue := _of_queue(results, job)):
-            if file.is_file() and (printed := file.read_bytes()):
+            if file.is_file() and (printed := _read(file, most_bytes)):
                 return JobLog(printed, f"{file}, of the whole job in the queue", is_live=True)
         elsewhere += of_queue
-    for file in elsewhere:
+    for file in elsewhere if may_fetch else ():
         if fetched := _fetched(results, job, file):
             return JobLog(fetched, f"{file} on {job.worker}")
     if job.log_tail:
         return JobLog(job.log_tail.encode(), "its last lines, as they were stored")
     return JobLog(b"", _why_none(results, job, elsewhere))
+
+
+def _read(file: Path, most_bytes: int | None) -> bytes:
+    with file.open("rb") as stream:
+        if most_bytes is not None:
+            stream.seek(max(stream.seek(0, os.SEEK_END) - most_bytes, 0))
+        return stream.read() if most_bytes is None else stream.read(most_bytes)
 
 
 def _fetched(results: CampaignResults, job: JobView, file: Path) -> bytes | None:
@@ -77,14 +98,8 @@ def _newest_first(files: list[Path | None]) -> list[Path]:
 
 def _of_queue(results: CampaignResults, job: JobView) -> list[Path]:
     """What the scheduler wrote of the last job of the queue that this one was part of."""
-    for (run_dir,) in results.table.select(
-        "select run_dir from queue_job_parts as part join queue_jobs on queue_jobs.uuid = "
-        "part.queue_job where part.uuid = ? and part.idx = ? and run_dir is not null "
-        "order by sent_at desc limit 1",
-        (job.uuid, job.index),
-    ):
-        return [Path(run_dir) / name for name in _OF_QUEUE]
-    return []
+    folder = queue_folder(results, job)
+    return [folder / name for name in OF_QUEUE] if folder else []
 
 
 def _why_none(results: CampaignResults, job: JobView, elsewhere: list[Path]) -> str:

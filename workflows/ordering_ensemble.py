@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from screening.documents import CandidateInfo, Relaxation
+    from screening.documents import CandidateInfo
+
+
+@dataclass(frozen=True)
+class RelaxedOrdering:
+    """One of a configuration space."""
+
+    info: CandidateInfo
+    energy_eV_per_atom: float
+    n_atoms: int
+
+    @classmethod
+    def of(cls, info: CandidateInfo, relaxation: Mapping[str, Any]) -> Self:
+        """From the stored form of its `Relaxation`, of which no structure need be made."""
+        return cls(info, relaxation["energy_eV_per_atom"], len(relaxation["structure"]["sites"]))
 
 
 @dataclass(frozen=True)
@@ -27,9 +41,7 @@ class OrderingEnsemble:
 
 
 def ensemble_of(
-    identifier: str,
-    relaxed: Sequence[tuple[CandidateInfo, Relaxation]],
-    temperature_K: float = 300.0,
+    identifier: str, relaxed: Sequence[RelaxedOrdering], temperature_K: float = 300.0
 ) -> OrderingEnsemble | None:
     """The ensemble, as the candidate of that id sees it.
 
@@ -50,19 +62,19 @@ def ensemble_of(
         thermal_average,
     )
 
-    identifiers = [info.id for info, _ in relaxed]
+    identifiers = [found.info.id for found in relaxed]
     if len(relaxed) < 2 or identifier not in identifiers:
         return None
     own = identifiers.index(identifier)
-    lowest_eV = min(found.energy_eV_per_atom for _, found in relaxed)
-    above_eV = [found.energy_eV_per_atom - lowest_eV for _, found in relaxed]
-    degeneracies = [int(info.origin.degeneracy) for info, _ in relaxed]
+    lowest_eV = min(found.energy_eV_per_atom for found in relaxed)
+    above_eV = [found.energy_eV_per_atom - lowest_eV for found in relaxed]
+    degeneracies = [int(found.info.origin.degeneracy) for found in relaxed]
     weights = boltzmann_weights(
-        [e * len(found.structure) for e, (_, found) in zip(above_eV, relaxed, strict=True)],
+        [e * found.n_atoms for e, found in zip(above_eV, relaxed, strict=True)],
         degeneracies,
         temperature_K,
     )
-    origin = relaxed[own][0].origin
+    origin = relaxed[own].info.origin
     n_all = int(origin.n_configurations) if origin.selection == "sample" else None
     return OrderingEnsemble(
         temperature_K=temperature_K,

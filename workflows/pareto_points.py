@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,8 +61,7 @@ class Quantity:
         return None, None, None
 
 
-@dataclass(frozen=True, slots=True)
-class ParetoPoint:
+class ParetoPoint(NamedTuple):
     """A candidate with a window and a conductivity or diffusivity, or a bound of it.
 
     Args:
@@ -121,6 +120,16 @@ class ParetoPoints:
                 found.append(point)
         return found[::-1]
 
+    @property
+    def height_range(self) -> tuple[float, float]:
+        """For a logarithmic axis: all points with their intervals, and two decades or more."""
+        ends = [end for p in self.points for end in (p.height, *(p.value_68 or ())) if end > 0]
+        if not ends:
+            return 1e-8, 1e-2
+        low, high = min(ends), max(ends)
+        wider = max(2.0, 10 / (high / low) ** 0.5)
+        return low / wider, high * wider
+
 
 def best_known_quantity(rows: Sequence[RankedCandidate]) -> Quantity | None:
     """What the rows say most about: σ(300 K), or D at the temperature that most of them share.
@@ -168,18 +177,18 @@ def pareto_points(
             continue
         points.append(
             ParetoPoint(
-                id=row.id,
-                formula=row.formula,
-                mobile_ion=row.mobile_ion,
-                window_V=row.window_V,
-                window_68_V=row.window_68_V,
-                value=value,
-                value_68=value_68,
-                upper_bound=upper_bound,
-                front=row.pareto_front,
-                rank=row.rank,
-                state=row.state,
-                suspect=row.suspect,
+                row.id,
+                row.formula,
+                row.mobile_ion,
+                row.window_V,
+                row.window_68_V,
+                value,
+                value_68,
+                upper_bound,
+                row.pareto_front,
+                row.rank,
+                row.state,
+                row.suspect,
             )
         )
     return ParetoPoints(quantity, tuple(points), len(rows) - len(points))

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,7 +30,7 @@ from workflows.config import NOT_SCIENCE, StabilitySettings
 from workflows.execution.jobs import JobTable
 from workflows.execution.notes import TROUBLES, Note, Notes
 from workflows.job_list import JobFilter, JobList
-from workflows.ordering_ensemble import OrderingEnsemble, ensemble_of
+from workflows.ordering_ensemble import RelaxedOrdering, ensemble_of
 from workflows.views import CandidateView, JobView
 from workflows.waiting import Surroundings
 
@@ -201,15 +201,15 @@ class CampaignResults:
             rows.append(row)
         return rank(rows)
 
-    def candidate(self, identifier: str) -> CandidateView:
-        """Everything about one candidate.
+    def candidate(self, identifier: str, rows: Sequence[RankedCandidate] = ()) -> CandidateView:
+        """Everything about one candidate; the ranking is made unless `rows` gives it.
 
         Raises:
             InvalidInput: the campaign has no such candidate.
         """
         entry = self._entry(identifier)
         outputs = self.outputs(_uuids(entry).values())
-        (row,) = (row for row in self.ranking() if row.id == identifier)
+        (row,) = (row for row in rows or self.ranking() if row.id == identifier)
         return CandidateView(
             info=CandidateInfo(**entry["candidate"]),
             row=row,
@@ -217,7 +217,7 @@ class CampaignResults:
             stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
             transport=_document(self._last_document, outputs.get(entry["transport"]["uuid"])),
             amorphous=_document(AmorphousDocument, outputs.get(_uuids(entry).get("amorphous", ""))),
-            ensemble=self._ensemble(entry),
+            ensemble=ensemble_of(identifier, self._relaxed_orderings(entry)),
             jobs=tuple(self.jobs_of(identifier)),
         )
 
@@ -234,20 +234,17 @@ class CampaignResults:
             )
         return entries[identifier]
 
-    def _ensemble(self, entry: dict[str, Any]) -> OrderingEnsemble | None:
-        """None where fewer than two orderings have been relaxed, or not the one asked for."""
-        space = entry["candidate"]["origin"].get("space")
-        alike = [
-            e for e in self.entries() if space and e["candidate"]["origin"].get("space") == space
+    def _relaxed_orderings(self, entry: dict[str, Any]) -> list[RelaxedOrdering]:
+        """Of the configuration space that a candidate is of; none where it is of none."""
+        entries = self.entries() if (space := entry["candidate"]["origin"].get("space")) else []
+        alike = [e for e in entries if e["candidate"]["origin"].get("space") == space]
+        outputs = self.outputs(e["relax"]["uuid"] for e in alike)
+        found = {uuid: output["result"] for uuid, output in outputs.items() if output["result"]}
+        return [
+            RelaxedOrdering.of(CandidateInfo(**e["candidate"]), found[e["relax"]["uuid"]])
+            for e in alike
+            if e["relax"]["uuid"] in found
         ]
-        outputs = self.outputs(other["relax"]["uuid"] for other in alike)
-        relaxed = [
-            (CandidateInfo(**other["candidate"]), document.result)
-            for other in alike
-            if (document := _document(RelaxDocument, outputs.get(other["relax"]["uuid"])))
-            and document.result
-        ]
-        return ensemble_of(entry["candidate"]["id"], relaxed)
 
     def jobs_of(self, identifier: str) -> list[JobView]:
         """Jobs of a candidate: by uuid, not by label, for one structure may serve several.

@@ -11,6 +11,7 @@ from screening.errors import InvalidInput
 from workflows.cli.common import CampaignOrResults, Json, print_json
 from workflows.cli.jobs import nearest, stage_of
 from workflows.cli.results import advice_lines, nobody_runs, open_results, with_campaign
+from workflows.ranking_words import verdict
 
 if TYPE_CHECKING:
     from screening.ranked import RankedCandidate
@@ -138,25 +139,14 @@ def _explain_candidate(
 
 
 def _sentences(row: RankedCandidate, advice: Advice | None, campaign: Path) -> list[str]:
-    """What became of a candidate."""
-    if row.rejection:
-        gate = row.rejection
-        value = "unknown" if gate.value is None else f"{gate.value:.4g}"
-        return [f"{row.id} was rejected by {gate.gate}: {value}, allowed {gate.threshold:g}"]
+    """What became of a candidate, and what to do or where to look."""
+    said = verdict(row)
     if row.failure and advice:
-        return [
-            f"{row.id} failed in {row.stage} with {row.failure.code}: {row.failure.message}",
-            *advice_lines(advice, campaign),
-        ]
-    if row.state != "done":
-        return [f"{row.id} is {row.state}: {row.stage}"]
-    if row.suspect:
+        said += advice_lines(advice, campaign)
+    elif row.state == "done" and row.suspect:
         show = with_campaign(f"halideflow show CAMPAIGN {row.id}", campaign)
-        return [f"{row.id} is done, but suspect: a guard failed; `{show}` says which"]
-    return [
-        f"{row.id} is done, rank {row.rank}; no gate rejected it",
-        *(f"its run at {t} K gave nothing: {code}" for t, code in row.lost_runs.items()),
-    ]
+        said[0] += f"; `{show}` says which"
+    return said
 
 
 def _print_jobs(

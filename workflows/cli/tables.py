@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from workflows.cli.stability_sections import section, stability_sections
 from workflows.cli.transport_section import diffusivity, power, transport_sections
+from workflows.ranking_words import common_caveats, footnotes, more_caveats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "–"
 _WIDE = 120
-_MOST_CAVEATS = 8
+_TELLER = "`halideflow show`"
 _LONGEST = 10**12  # numbers below are written out in full
 _UNITS = {
     "_eV_per_atom": (1000, "meV"),
@@ -150,32 +150,11 @@ def _state(row: RankedCandidate) -> str:
 def ranking_notes(rows: Iterable[RankedCandidate]) -> str:
     """What the table's marks mean, where they occur."""
     rows = list(rows)
-    notes = []
-    if any(row.window_of == "equilibrium" for row in rows):
-        notes.append("* metastable: the window is that of the phases it decomposes into")
-    if any(row.window_68_V for row in rows):
-        notes.append("(…) 68 % interval of the width in V, from the engine's error on energies")
-    if any(row.suspect for row in rows):
-        notes.append(
-            "? suspect, therefore without a rank: a guard failed; `halideflow show` says which"
-        )
-    if any(d.framework_moves for row in rows for d in row.diffusivity):
-        notes.append("† the framework itself moves at this temperature: not the crystal's D")
-    if any(row.one_arrhenius_law is False for row in rows):
-        notes.append(
-            "‡ D follows no single Arrhenius law, so σ(300 K) is not to be relied on; "
-            "`halideflow show` gives the evidence"
-        )
-    reasons = {d.reason for row in rows for d in row.diffusivity if d.reason}
-    if reasons:
-        notes.append("< upper bound at 95 % confidence; `halideflow show` gives each reason")
-    caveats = Counter(caveat for row in rows if row.rank is not None for caveat in row.caveats)
-    notes += [caveat for caveat, _ in caveats.most_common(_MOST_CAVEATS)]
-    if len(caveats) > _MOST_CAVEATS:
-        notes.append(
-            f"and {len(caveats) - _MOST_CAVEATS} more caveats, each of fewer candidates; "
-            "`halideflow show` gives those of a candidate"
-        )
+    notes = [str(note) for note in footnotes(rows, _TELLER)]
+    caveats, n_more = common_caveats(rows)
+    notes += caveats
+    if n_more:
+        notes.append(more_caveats(n_more, _TELLER))
     return "\n".join(notes)
 
 

@@ -27,9 +27,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from screening.errors import InvalidInput, NotFinished, ScreeningError
-from workflows.dashboard.pages import overview
+from workflows.dashboard.pages import overview, provenance
 from workflows.dashboard.rendering import Site, campaign_of, prefix_of, render, site_of
-from workflows.dashboard.security import Guard, Keys
+from workflows.dashboard.security import HEADERS, Guard, Keys
 from workflows.dashboard.served import served
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ def create_app(settings: DashboardSettings) -> Starlette:
         Route("/", overview.overview),
         Route("/funnel.{ending}", overview.funnel_file),
         Route("/stages.{ending}", overview.stages_file),
+        Route("/provenance", provenance.provenance),
+        Route("/provenance/ingredients", provenance.ingredients_part),
+        Route("/citations.bib", provenance.citations_file),
+        Route("/campaign.yaml", provenance.config_file),
     ]
     app = Starlette(
         routes=[
@@ -165,4 +169,6 @@ def _bug(request: Request, error: Exception) -> Response:
         "was started.",
         "The other pages go on working.",
     )
-    return render(request, "message.html", view, 500)
+    answer = render(request, "message.html", view, 500)
+    answer.headers.update(HEADERS)  # it comes from outside of the guard
+    return answer

@@ -121,8 +121,9 @@ def _environment() -> jinja2.Environment:
 
 
 def formula(text: str) -> Markup:
-    """A chemical formula, or an identifier or reaction with formulas, its digits as indices."""
-    return Markup(re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", escape(text)))
+    """A chemical formula, or a text with formulas such as a reaction, its digits as indices."""
+    escaped = str(escape(text))  # Markup would escape what is put into it
+    return Markup(re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", escaped))
 
 
 def number(value: float | None, digits: int = 3) -> str:

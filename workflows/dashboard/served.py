@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workflows.config_file import load_campaign, results_folder
 from workflows.read_model import CampaignResults
 from workflows.results import ResultsFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from screening.ranked import RankedCandidate
     from workflows.config import CampaignConfig
 
+T = TypeVar("T")
 _BUSY_TIMEOUT_S = 2.0
 """A page says sooner than a command that the file is locked."""
 
@@ -34,6 +35,7 @@ class ServedCampaign:
     path: Path
     slug: str
     _read: tuple[int, CampaignConfig] | None = None
+    _kept: dict[str, tuple[object, Any]] = field(default_factory=dict)
 
     @property
     def config_path(self) -> Path:
@@ -80,6 +82,13 @@ class ServedCampaign:
     def ranking(self, results: CampaignResults) -> tuple[RankedCandidate, ...]:
         """What `results.ranking()` gives, without reading again what has not changed."""
         return results.ranking()
+
+    def kept(self, name: str, of: object, make: Callable[[], T]) -> T:
+        """What takes long to make, made again only where `of` has become another."""
+        if name not in self._kept or self._kept[name][0] != of:
+            self._kept[name] = of, make()
+        made: T = self._kept[name][1]
+        return made
 
 
 def served(paths: Iterable[Path]) -> dict[str, ServedCampaign]:

@@ -146,6 +146,7 @@ class ChgnetEngine:
         from atomate2.forcefields.jobs import ForceFieldRelaxMaker
 
         from screening.potential.cell_filter import CellFilter
+        from workflows.execution.progress import is_heard
 
         maker = ForceFieldRelaxMaker(
             force_field_name="CHGNet",
@@ -155,7 +156,7 @@ class ChgnetEngine:
                 "cell_filter": CellFilter,
                 "interval": settings.max_steps + 1,  # no one asks for the frames in between
                 "final_atoms_object_file": None,
-                "logfile": None,
+                "logfile": "-" if is_heard() else None,  # what people look at while it runs
                 "verbose": True,  # it would put another stdout in place, for all of a batch
             },
         )

@@ -13,6 +13,11 @@ def report_progress(fraction: float) -> None:
         _listener(fraction)
 
 
+def is_heard() -> bool:
+    """Whether this is a worker, whose output is the log of the job that it runs."""
+    return _listener is not None
+
+
 def listen(listener: Callable[[float], None] | None) -> None:
     """Set who hears `report_progress` in this process."""
     global _listener  # noqa: PLW0603  one listener a process is the point

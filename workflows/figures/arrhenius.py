@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
-from screening.transport.arrhenius import ROOM_TEMPERATURE_K, arrhenius_band, arrhenius_line
+from screening.transport.arrhenius import ROOM_TEMPERATURE_K
+from workflows.arrhenius_curve import ArrheniusCurve, arrhenius_curve
 from workflows.figures.style import STYLE, Width, new_figure
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from screening.transport.documents import Arrhenius, Diffusivity
 
-N_TEMPERATURES = 60
 VALUE, BOUND, LAW = "#0072B2", "#D55E00", "#000000"
 
 
@@ -41,8 +41,8 @@ def arrhenius_figure(
         kelvin = [entry.temperature_K for entry in diffusivities]
         for hollow in (False, True):
             _draw_points(axes, [d for d in diffusivities if d.framework_moves is hollow], hollow)
-        if arrhenius.activation_energy_eV is not None:
-            _draw_law(axes, arrhenius, diffusivities)
+        if curve := arrhenius_curve(arrhenius, diffusivities):
+            _draw_curve(axes, curve)
         elif arrhenius.D_300K_upper_bound_cm2_s is not None:
             bound_cm2_s = arrhenius.D_300K_upper_bound_cm2_s
             _draw_arrow(axes, ROOM_TEMPERATURE_K, bound_cm2_s, LAW, "bound at 300 K")
@@ -94,16 +94,13 @@ def _draw_arrow(
     )
 
 
-def _draw_law(axes: Axes, arrhenius: Arrhenius, diffusivities: Sequence[Diffusivity]) -> None:
-    used_K = [d.temperature_K for d in diffusivities if d.D_cm2_s and not d.framework_moves]
-    coldest_K = min(ROOM_TEMPERATURE_K, *used_K)
-    kelvin = 1 / np.linspace(1 / coldest_K, 1 / max(used_K), N_TEMPERATURES)
-    fitted = 1 / np.linspace(1 / min(used_K), 1 / max(used_K), N_TEMPERATURES)
-    if arrhenius.activation_energy_68_eV is not None:
-        low_cm2_s, _, high_cm2_s = arrhenius_band(diffusivities, kelvin.tolist())
-        axes.fill_between(1000 / kelvin, low_cm2_s, high_cm2_s, color=LAW, alpha=0.15, lw=0)
-    axes.plot(1000 / kelvin, arrhenius_line(arrhenius, kelvin), "--", color=LAW, lw=0.8)
-    axes.plot(1000 / fitted, arrhenius_line(arrhenius, fitted), color=LAW, label="Arrhenius law")
+def _draw_curve(axes: Axes, curve: ArrheniusCurve) -> None:
+    inverse = 1000 / curve.temperatures_K
+    if curve.D_68_cm2_s is not None:
+        axes.fill_between(inverse, *curve.D_68_cm2_s, color=LAW, alpha=0.15, lw=0)
+    axes.plot(inverse, curve.D_cm2_s, "--", color=LAW, lw=0.8)
+    fitted = curve.temperatures_K >= curve.fitted_from_K
+    axes.plot(inverse[fitted], curve.D_cm2_s[fitted], color=LAW, label="Arrhenius law")
 
 
 def _title(arrhenius: Arrhenius) -> str | None:

@@ -8,11 +8,16 @@ import matplotlib as mpl
 import numpy as np
 
 from screening.motion.density import ProbabilityDensity, probability_density
-from screening.motion.documents import Jumps, MotionReport, Percolation, VanHove
+from screening.motion.documents import Jumps, MotionReport, VanHove
 from screening.transport.trajectory import Trajectory
-from workflows.figures.style import STYLE, new_figure
+from workflows.candidate_motion import PATHS
+from workflows.figures.palette import COLOURS
+from workflows.figures.style import STYLE, Width, new_figure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LATTICE_VECTORS = "abc"
@@ -34,7 +39,7 @@ def motion_figures(
             )
             for axis in range(3)
         }
-        figures["percolation"] = _barriers(report.percolation)
+        figures["percolation"] = percolation_figure([report])
         if report.jumps and report.jumps.kinds:
             figures["jumps"] = _jump_kinds(report.jumps, report.species)
         figures["van_hove_self"] = _van_hove_self(report.van_hove, report.species)
@@ -68,24 +73,51 @@ def _projection(density: ProbabilityDensity, axis: int, report: MotionReport) ->
     return figure
 
 
-def _barriers(percolation: Percolation) -> Figure:
-    """Barriers by dimension and along the lattice vectors; what the run cannot see is grey."""
-    figure, axes = new_figure()
-    axes.axhspan(percolation.seen_up_to_eV, 1e3, color="0.9", lw=0)
+def percolation_figure(reports: Sequence[MotionReport], width: Width = "column") -> Figure:
+    """Barriers by dimension and along the lattice vectors, a colour for each run.
+
+    What a single run cannot see is grey; of several, a dotted line is where each ends to see.
+
+    Args:
+        reports: at least one, at different temperatures.
+        width: of the figure.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = new_figure(width, 0.75 if width == "column" else 0.5)
+        for place, report in enumerate(reports):
+            _draw_barriers(axes, report, place, len(reports))
+        known_eV = [
+            eV
+            for report in reports
+            for eV in (report.percolation.seen_up_to_eV, *report.percolation.barriers_eV)
+        ]
+        axes.set_xticks(range(len(PATHS)), PATHS)
+        axes.set_xlim(-0.5, len(PATHS) - 0.5)
+        axes.set_ylim(0, 1.15 * max(known_eV))
+        axes.set_ylabel("−kT ln p at the bottleneck (eV)")
+        if len(reports) == 1:
+            axes.set_title("grey: less than one visit expected in this run", fontsize=7)
+        else:
+            axes.legend(title="dotted: seen up to here")
+    return figure
+
+
+def _draw_barriers(axes: Axes, report: MotionReport, place: int, n_reports: int) -> None:
+    percolation = report.percolation
+    colour = COLOURS[place % len(COLOURS)]
+    aside = 0.14 * (place - (n_reports - 1) / 2)
+    if n_reports == 1:
+        axes.axhspan(percolation.seen_up_to_eV, 1e3, color="0.9", lw=0)
+    else:
+        axes.axhline(percolation.seen_up_to_eV, color=colour, ls=":", lw=0.8)
+        axes.plot([], [], "o", ms=4, color=colour, label=f"{report.temperature_K:g} K")
     for i, (barrier_eV, error_eV) in enumerate(
         zip(percolation.barriers_eV, percolation.errors_eV, strict=True)
     ):
-        axes.errorbar(i, barrier_eV, yerr=error_eV, fmt="o", ms=4, capsize=2, color="#0072B2")
+        axes.errorbar(i + aside, barrier_eV, yerr=error_eV, fmt="o", ms=4, capsize=2, color=colour)
     for i, along_eV in enumerate(percolation.barriers_along_abc_eV):
         if along_eV is not None:
-            axes.plot(i + 3, along_eV, "s", ms=4, color="#D55E00")
-    known_eV = [percolation.seen_up_to_eV, *percolation.barriers_eV]
-    axes.set_xticks(range(6), ["1D", "2D", "3D", "a", "b", "c"])
-    axes.set_xlim(-0.5, 5.5)
-    axes.set_ylim(0, 1.15 * max(known_eV))
-    axes.set_ylabel("−kT ln p at the bottleneck (eV)")
-    axes.set_title("grey: less than one visit expected in this run", fontsize=7)
-    return figure
+            axes.plot(i + 3 + aside, along_eV, "s", ms=4, color=colour)
 
 
 def _jump_kinds(jumps: Jumps, species: str) -> Figure:

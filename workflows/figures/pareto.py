@@ -47,7 +47,7 @@ def pareto_figure(rows: Sequence[RankedCandidate], width: Width = "column") -> F
             axes.text(0.5, 0.5, "no candidate has both yet", ha="center", transform=axes.transAxes)
             return figure
         axes.set_yscale("log")
-        axes.set_ylim(_limits(found.points))
+        axes.set_ylim(found.height_range)
         edge = found.edge
         axes.plot([p.window_V for p in edge], [p.height for p in edge], color=_GREY, zorder=1, lw=1)
         with_bars = len(found.points) <= MAX_WITH_BARS
@@ -131,14 +131,6 @@ def _handles(points: Sequence[ParetoPoint], has_front: bool, with_bars: bool) ->
         yield Line2D([], [], ls="", marker="+", ms=7, color=_GREY, label="68 %")
     if has_front:
         yield Line2D([], [], color=_GREY, lw=1, label="first front")
-
-
-def _limits(points: Sequence[ParetoPoint]) -> tuple[float, float]:
-    """Of the logarithmic axis: everything with its bars, and two decades or more."""
-    ends = [end for p in points for end in (p.height, *(p.value_68 or ())) if end > 0]
-    low, high = min(ends), max(ends)
-    wider = max(2.0, 10 / (high / low) ** 0.5)
-    return low / wider, high * wider
 
 
 def _reach(

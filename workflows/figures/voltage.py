@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 
 from workflows.figures.palette import PRINTED_GREYS, STABLE
@@ -187,7 +187,7 @@ class _Paper:
         self._width_mm = WIDTHS_MM[width]
         self._inner_mm = self._width_mm - 2 * _MARGIN_MM
         self.figure = Figure(figsize=(self._width_mm / MM_PER_INCH,) * 2)
-        self._renderer = FigureCanvasAgg(self.figure).get_renderer()
+        self._renderer: Any = RendererAgg(1, 1, self.figure.dpi)  # type: ignore[no-untyped-call]
 
     def length_mm(self, text: str) -> float:
         """Of a text in one line."""

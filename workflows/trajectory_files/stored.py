@@ -18,13 +18,7 @@ def read_stored(path: Path) -> Contents:
     Raises:
         InvalidInput: a damaged archive, or one of something else.
     """
-    try:
-        run = Trajectory.from_dict({"npz": base64.b64encode(path.read_bytes())})
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise InvalidInput(
-            f"{path}: no trajectory of Halideflow, or a damaged one ({error}); needed: a file of "
-            "arrays/ in a results folder"
-        ) from error
+    run = stored_trajectory(path)
     return Contents(
         run.species,
         _blocks(run, str(path)),
@@ -33,6 +27,21 @@ def read_stored(path: Path) -> Contents:
         run.temperature_K,
         len(run.positions_A),
     )
+
+
+def stored_trajectory(path: Path) -> Trajectory:
+    """An archive as one trajectory.
+
+    Raises:
+        InvalidInput: as `read_stored`.
+    """
+    try:
+        return Trajectory.from_dict({"npz": base64.b64encode(path.read_bytes())})
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise InvalidInput(
+            f"{path}: no trajectory of Halideflow, or a damaged one ({error}); needed: a file of "
+            "arrays/ in a results folder"
+        ) from error
 
 
 def _blocks(run: Trajectory, name: str) -> Iterator[Block]:

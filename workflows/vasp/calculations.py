@@ -173,7 +173,7 @@ def record_of(task: TaskDoc, folder: Path) -> VaspCalculation:
         name=folder.name,
         version=last.vasp_version,
         incar=_plain(dict(last.input.incar)),
-        kpoints=_mesh(last.input.kpoints),
+        kpoints=mesh_in_words(last.input.kpoints),
         potcars=_potcars(folder),
         n_ionic_steps=last_step(folder) or 0,
         corrections=corrections_in(folder),
@@ -249,7 +249,7 @@ def _largest_force(task: TaskDoc) -> float:
     return max((math.hypot(*force) for force in forces), default=0.0)
 
 
-def _mesh(kpoints: Any) -> str:
+def mesh_in_words(kpoints: Any) -> str:
     """A mesh as one line, such as `Gamma 4 4 4`."""
     if kpoints is None:
         return "KSPACING"

@@ -1,0 +1,42 @@
+"""A finished campaign with every kind of end, and clients of the dashboard without a network."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from campaigns import SMALL, halideflow, overlapping, write_campaign
+from pymatgen.core import Lattice, Structure
+from starlette.testclient import TestClient
+
+from workflows.dashboard.app import DashboardSettings, create_app
+
+DONE, REJECTED, FAILED = "KCl-kcl-a-1", "NaCl-expanded-1", "K4Cl5-overlap-1"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Config of a campaign of which one candidate went through, one was rejected, one failed."""
+    structures = {
+        "kcl-a": SMALL["kcl-a"],
+        "overlap": ("K", overlapping()),
+        "expanded": ("Na", Structure(Lattice.cubic(3.3), ["Na", "Cl"], [[0] * 3, [0.5] * 3])),
+    }
+    folder = tmp_path_factory.mktemp("finished")
+    config = write_campaign(folder, structures, temperatures=(300.0, 600.0), max_e_hull=0.005)
+    run = halideflow("run", config, "--workers", 2)
+    assert run.returncode == 4, run.stderr
+    return config
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The same, to be changed."""
+    shutil.copytree(finished.parent, tmp_path / "copy")
+    return tmp_path / "copy" / finished.name
+
+
+def client_of(*campaigns, host="127.0.0.1", **settings):
+    """A client that asks the dashboard of these campaigns; raises what the server raises."""
+    app = create_app(DashboardSettings(tuple(campaigns), **settings))
+    return TestClient(app, base_url=f"http://{host}")
