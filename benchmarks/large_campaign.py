@@ -487,7 +487,8 @@ def _kinds(config_json: str) -> list[Kind]:
 
 
 def _stage(state: str, **decided: Any) -> Plain:
-    return {"state": state, "failure": None, "rejection": None, "wall_time_s": 0.1, **decided}
+    nothing = {"failure": None, "rejection": None, "wall_time_s": 0.1, "result": None}
+    return {"state": state, **nothing, **decided}
 
 
 def _uuid(name: str) -> str:

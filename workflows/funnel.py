@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from screening.gates import Gates
 
 if TYPE_CHECKING:
+    from screening.documents import Rejection
     from screening.ranked import RankedCandidate
     from workflows.read_model import CampaignResults
 
@@ -32,6 +33,7 @@ _QUANTITIES = {
     "diffusivity_cm2_s": ("D at every temperature", "cm²/s"),
     "conductivity_300K_S_cm": ("σ(300 K)", "S/cm"),
 }
+_SMALLER = {"eV/atom": (1000, "meV/atom")}  # for values, which are small numbers
 _AFTER_DYNAMICS = ("diffusivity_cm2_s", "conductivity_300K_S_cm")
 _SUSPECT = "suspect: a guard failed, so that it has no rank"
 
@@ -224,7 +226,21 @@ def gate_label(gate: str, threshold: float) -> str:
     return f"{quantity} {'≤' if gate.startswith('max_') else '≥'} {threshold:g} {unit}"
 
 
+def rejection_label(rejection: Rejection) -> str:
+    """What a candidate was rejected for: `E above hull 210 meV/atom, allowed ≤ 50`."""
+    quantity, factor, unit = _as_value(rejection.gate)
+    value = "unknown" if rejection.value is None else f"{factor * rejection.value:.3g} {unit}"
+    sign = "≤" if rejection.gate.startswith("max_") else "≥"
+    return f"{quantity} {value}, allowed {sign} {factor * rejection.threshold:g}"
+
+
 def _range(gate: str, values: Sequence[float]) -> str:
-    quantity, unit = _QUANTITIES[_quantity(gate)]
-    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    quantity, factor, unit = _as_value(gate)
+    low, high = f"{factor * min(values):.3g}", f"{factor * max(values):.3g}"
     return f"{quantity} {low if low == high else f'{low}…{high}'} {unit}"
+
+
+def _as_value(gate: str) -> tuple[str, float, str]:
+    """Of the quantity that a gate asks for: its name, and a factor to the unit of its values."""
+    quantity, unit = _QUANTITIES[_quantity(gate)]
+    return quantity, *_SMALLER.get(unit, (1, unit))

@@ -33,7 +33,7 @@ def _write(compared: Amorphous, folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = [
-        _table(folder / "diffusivities.csv", _diffusivities(compared)),
+        _table(folder / "diffusivities.csv", diffusivity_rows(compared)),
         _table(folder / "rdf.csv", _rdfs(compared)),
         _table(folder / "symmetry.csv", _symmetry(compared)),
     ]
@@ -56,7 +56,8 @@ def _table(path: Path, rows: Iterable[dict[str, object]]) -> Path:
     return path
 
 
-def _diffusivities(compared: Amorphous) -> Iterable[dict[str, object]]:
+def diffusivity_rows(compared: Amorphous) -> Iterable[dict[str, object]]:
+    """One row a phase and temperature."""
     for phase in compared.phases:
         for each in phase.transport.diffusivities:
             low, high = each.D_68_cm2_s or (None, None)

@@ -99,9 +99,15 @@ class InputSheet:
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """The settings that a job carries, by key of the campaign's file, as plain values."""
+    """The settings that a job carries, as plain values.
+
+    Args:
+        by_key: of the campaign's file.
+        labels: of the job.
+    """
 
     by_key: Mapping[str, Mapping[str, Any]]
+    labels: Mapping[str, str]
 
     @classmethod
     def of(cls, results: CampaignResults, job: JobView) -> JobSettings:
@@ -113,7 +119,13 @@ class JobSettings:
         for value in given:
             if isinstance(value, dict) and (key := classes.get(value.get("@class", ""))):
                 found[key] = {k: v for k, v in value.items() if not k.startswith("@")}
-        return cls(found)
+        return cls(found, content["metadata"])
+
+    @property
+    def melt_temperature_K(self) -> float | None:
+        """Of a job that makes a glass."""
+        text = self.labels.get("melt_temperature_K")
+        return None if text is None else float(text)
 
     @property
     def runs_vasp(self) -> bool:

@@ -1,83 +1,66 @@
 """Energies and temperatures over the steps of a job: while it runs, and as far as they are kept.
 
-    relaxation, embedded   ASE's lines in job.log, until the job is done
-    relaxation, VASP       OSZICAR of each of its runs
-    dynamics, embedded     frames-*.npz as checkpoints are made; then the stored trajectory
-    dynamics, VASP         OSZICAR of each piece; else the stored trajectory
+relaxation, embedded   ASE's lines in job.log, until the job is done
+relaxation, VASP       OSZICAR of each of its runs
+dynamics, embedded     frames-*.npz, written with each checkpoint; then the stored trajectory
+dynamics, VASP         OSZICAR of each piece; else the stored trajectory
+
+The steps of a relaxation with the embedded potential are not kept once it is done.
 """
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import re
-import zipfile
-import zlib
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from workflows.array_files import array_files
 from workflows.execution.folders import KEPT_FILES
 from workflows.job_files import work_folders
 from workflows.job_inputs import JobSettings
 from workflows.job_logs import LOG
+from workflows.step_files import (
+    Part,
+    checkpointed_step,
+    read_checkpoints,
+    read_optimizer_log,
+    read_oszicar,
+    read_trajectory,
+)
 from workflows.vasp.files import located
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
+    from pathlib import Path
 
     from workflows.read_model import CampaignResults
     from workflows.views import JobView
 
-_Series = NDArray[np.float64]
-_MOST_BYTES = 64_000_000  # of a file, from its end
 _HEATED_FROM_K = 100.0
-_NUMBER = rb"([-+.\dEe]+|\*+)"
-_OF_VASP = re.compile(
-    rb"^ *(\d+) (?:T= *" + _NUMBER + rb" E= *" + _NUMBER + rb" )?F= *\S+ E0= *" + _NUMBER, re.M
-)
-_OF_ASE = re.compile(rb"^\w+: +(\d+) +[\d:]+ +" + _NUMBER + rb"\*? +" + _NUMBER, re.M)
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What one program run recorded, or all of a job.
-
-    Args:
-        name: of the run of VASP; empty where a job is all of one.
-        steps: shape (n,), counted from the beginning of the job.
-        energies_eV: shape (n,), potential energy of the cell.
-        temperatures_K: shape (n,), of the kinetic energy; None of a relaxation.
-        conserved_eV: shape (n,), of cell and thermostat; None of a relaxation.
-        forces_eV_per_A: shape (n,), the largest; None where it is not known.
-    """
-
-    name: str
-    steps: NDArray[np.int64]
-    energies_eV: _Series
-    temperatures_K: _Series | None = None
-    conserved_eV: _Series | None = None
-    forces_eV_per_A: _Series | None = None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Programme:
     """What dynamics is to do.
 
     Args:
-        corners: step and temperature of the thermostat, linear in between.
-        n_before: steps before the temperature is constant, so that energy is conserved.
+        corners: steps, and temperatures of the thermostat there; linear in between.
+        n_before: steps before those that are recorded by the embedded potential.
         n_most: steps that there will be at most.
+        stride: steps between two frames.
     """
 
     timestep_fs: float
     corners: tuple[tuple[int, float], ...]
     n_before: int
     n_most: int
+    stride: int
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the temperature stays as it is after `n_before`, so that energy is conserved."""
+        return self.corners[-1][1] == self.corners[-2][1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,21 +71,41 @@ class JobSteps:
         kind: what it does.
         parts: in their order; those that recorded nothing are not there.
         n_atoms: of the cell; None where it is not known.
-        programme: of dynamics.
+        programme: of dynamics; None where it is not known.
         n_done: steps so far, also those that were not recorded.
-        source: where all of it is from.
     """
 
     kind: Literal["relaxation", "dynamics"]
-    parts: tuple[Part, ...]
-    n_atoms: int | None
+    parts: tuple[Part, ...] = ()
+    n_atoms: int | None = None
     programme: Programme | None = None
     n_done: int = 0
-    source: str = ""
+
+    @property
+    def mean_temperature_K(self) -> float | None:
+        """While the thermostat is constant; None where it is not, or nothing was recorded."""
+        if self.programme is None or not self.programme.is_constant:
+            return None
+        constant = [
+            part.temperatures_K[part.steps >= self.programme.n_before]
+            for part in self.parts
+            if part.temperatures_K is not None
+        ]
+        kept = np.concatenate(constant) if constant else np.array([])
+        kept = kept[np.isfinite(kept)]
+        return float(kept.mean()) if len(kept) else None
+
+    @property
+    def conserved_range_eV(self) -> float | None:
+        """How far the conserved energy went up and down; None where nothing is conserved."""
+        found = [p.conserved_eV for p in self.parts if p.conserved_eV is not None]
+        kept = np.concatenate(found) if found else np.array([])
+        kept = kept[np.isfinite(kept)]
+        return float(np.ptp(kept)) if len(kept) else None
 
 
 def steps_of(results: CampaignResults, job: JobView) -> JobSteps | None:
-    """What is known of the steps of a job; None of one of a stage without any."""
+    """What is known of the steps of a job; None of a job that makes none."""
     if job.stage == "relax":
         return _relaxation(results, job)
     if job.stage in ("dynamics", "quench"):
@@ -114,205 +117,117 @@ def _relaxation(results: CampaignResults, job: JobView) -> JobSteps:
     folders = work_folders(results, job)
     parts = _runs_of_vasp(folders)
     if not parts:
-        parts = tuple(part for f in folders[:1] if (part := _logged(f / LOG)) is not None)
-    n_done = int(parts[-1].steps[-1]) if parts else 0
-    source = str(folders[0]) if parts else ""
-    return JobSteps("relaxation", parts, job.n_atoms, n_done=n_done, source=source)
+        logged = (read_optimizer_log(folder / LOG) for folder in folders[:1])
+        parts = tuple(part for part in logged if part is not None)
+    return JobSteps("relaxation", parts, job.n_atoms, n_done=_last(parts))
 
 
 def _dynamics(results: CampaignResults, job: JobView) -> JobSteps:
     folders = work_folders(results, job)
-    programme = _programme(results, job)
+    programme = _programme(JobSettings.of(results, job), job)
     known = JobSteps("dynamics", (), job.n_atoms, programme)
     if parts := _runs_of_vasp(folders):
-        parts = _conserving(parts, programme.n_before if programme else 0)
-        return replace(known, parts=parts, n_done=_last(parts), source=str(folders[0]))
-    if programme is not None and job.state != "done":
-        for folder in folders:
-            if (part := _checkpointed(folder, programme.n_before, _stride(results, job))) or (
-                _steps_done(folder)
-            ):
-                found = (part,) if part else ()
-                n_done = max(_steps_done(folder), _last(found))
-                return replace(known, parts=found, n_done=n_done, source=str(folder))
-    return _stored(results, job, known)
+        if programme is not None:
+            parts = _conserving(parts, programme.n_before)
+        return replace(known, parts=parts, n_done=_last(parts))
+    if job.state != "done" and programme is not None and folders:
+        recorded = read_checkpoints(folders[0], programme.n_before, programme.stride)
+        parts = () if recorded is None else (_only_conserved(recorded, programme),)
+        if n_done := max(checkpointed_step(folders[0]), _last(parts)):
+            return replace(known, parts=parts, n_done=n_done)
+    return _stored(results, job, known) if job.state in ("done", "failed") else known
+
+
+def _stored(results: CampaignResults, job: JobView, known: JobSteps) -> JobSteps:
+    """Of a job that has ended: the trajectory that it left in the folder of arrays."""
+    programme = known.programme
+    for file in array_files(results, [job.uuid]):
+        part = read_trajectory(file.path, programme.n_before if programme else 0)
+        if part is not None:
+            parts = (_only_conserved(part, programme),)
+            return replace(known, parts=parts, n_done=_last(parts))
+    return known
 
 
 def _last(parts: Iterable[Part]) -> int:
     return max((int(part.steps[-1]) for part in parts), default=0)
 
 
-def _programme(results: CampaignResults, job: JobView) -> Programme | None:
-    by_key = JobSettings.of(results, job).by_key
-    if (dynamics := by_key.get("dynamics")) is None:
+def _programme(settings: JobSettings, job: JobView) -> Programme | None:
+    if (dynamics := settings.by_key.get("dynamics")) is None:
         return None
     timestep_fs = float(dynamics["timestep_fs"])
 
     def steps(time_ps: float) -> int:
         return round(time_ps * 1000 / timestep_fs)
 
-    if job.stage == "dynamics":
-        if job.temperature_K is None:
-            return None
+    stride = max(steps(dynamics["frame_interval_fs"] / 1000), 1)
+    glass = settings.by_key.get("amorphous")
+    top_K = job.temperature_K if glass is None else settings.melt_temperature_K
+    if top_K is None:
+        return None
+    start_K = min(_HEATED_FROM_K, top_K)
+    if glass is None:
         heated = steps(dynamics["heating_ps"])
         before = heated + steps(dynamics["equilibration_ps"])
         most = before + steps(dynamics["production_ps"])
-        start_K, end_K = min(_HEATED_FROM_K, job.temperature_K), job.temperature_K
-        return Programme(timestep_fs, ((0, start_K), (heated, end_K), (most, end_K)), before, most)
-    glass, melt_K = by_key.get("amorphous"), _melt_temperature_K(results, job)
-    if glass is None or melt_K is None:
-        return None
+        corners = ((0, start_K), (heated, top_K), (most, top_K))
+        return Programme(timestep_fs, corners, before, most, stride)
     heated = steps(glass["heating_ps"])
     held = heated + steps(glass["hold_ps"])
     most = held + steps(glass["quench_ps"])
-    corners = (
-        (0, min(_HEATED_FROM_K, melt_K)), (heated, melt_K), (held, melt_K),
-        (most, float(glass["quench_temperature_K"])),
-    )  # fmt: skip
-    return Programme(timestep_fs, corners, heated, most)
-
-
-def _melt_temperature_K(results: CampaignResults, job: JobView) -> float | None:
-    labels = JobSettings.labels(results, job)
-    text = labels.get("melt_temperature_K")
-    return None if text is None else float(text)
-
-
-def _stride(results: CampaignResults, job: JobView) -> int:
-    dynamics = JobSettings.of(results, job).by_key["dynamics"]
-    return max(round(dynamics["frame_interval_fs"] / dynamics["timestep_fs"]), 1)
-
-
-# What VASP writes.
+    end_K = float(glass["quench_temperature_K"])
+    corners_of_glass = ((0, start_K), (heated, top_K), (held, top_K), (most, end_K))
+    return Programme(timestep_fs, corners_of_glass, heated, most, stride)
 
 
 def _runs_of_vasp(folders: Iterable[Path]) -> tuple[Part, ...]:
-    """Of each run with steps; those of a relaxation follow on each other."""
+    """Of each run with steps, in the folder that changed last and has any."""
     for folder in folders:
-        runs = sorted(
-            (run for run in (folder / KEPT_FILES).glob("*/") if ".interrupted-" not in run.name),
-            key=lambda run: (_first_step(run.name), run.name),
-        )
+        runs = [run for run in (folder / KEPT_FILES).glob("*/") if ".interrupted-" not in run.name]
         parts: list[Part] = []
-        for run in runs:
-            if (file := located(run, "OSZICAR")) is None or not (found := _oszicar(file)):
+        for run in sorted(runs, key=lambda run: (_first_step(run.name) or 0, run.name)):
+            file = located(run, "OSZICAR")
+            if file is None or (found := read_oszicar(file)) is None:
                 continue
-            first = _first_step(run.name) or (_last(parts) if "-from-" not in run.name else 0)
+            first = _first_step(run.name)
+            if first is None:  # a relaxation follows on the one before
+                first = _last(parts)
             parts.append(replace(found, name=run.name, steps=found.steps + first))
         if parts:
             return tuple(parts)
     return ()
 
 
-def _first_step(name: str) -> int:
-    """Of a piece of dynamics, in its folder's name."""
-    _, _, step = name.rpartition("-from-")
-    return int(step) if step.isdigit() else 0
+def _first_step(run: str) -> int | None:
+    """Of a piece of dynamics, in its folder's name; None of a relaxation."""
+    _, is_piece, step = run.rpartition("-from-")
+    return int(step) if is_piece and step.isdigit() else None
 
 
-def _oszicar(file: Path) -> Part | None:
-    with contextlib.suppress(OSError, EOFError, zlib.error):
-        status = file.stat()
-        return _read_oszicar(file, status.st_mtime_ns, status.st_size)
-    return None
-
-
-@lru_cache(maxsize=256)
-def _read_oszicar(file: Path, changed_at_ns: int, n_bytes: int) -> Part | None:  # noqa: ARG001
-    """Once for each state of a file."""
-    found = _OF_VASP.findall(_end_of(file))
-    if not found:
-        return None
-    numbers, temperatures, totals, energies = zip(*found, strict=True)
-    is_dynamics = bool(temperatures[0])
-    return Part(
-        "",
-        np.array(numbers, dtype=np.int64),
-        _floats(energies),
-        _floats(temperatures) if is_dynamics else None,
-        _floats(totals) if is_dynamics else None,
-    )
-
-
-def _end_of(file: Path) -> bytes:
-    if file.suffix == ".gz":
-        with gzip.open(file) as stream:
-            return stream.read(_MOST_BYTES)
-    with file.open("rb") as stream:
-        stream.seek(max(stream.seek(0, 2) - _MOST_BYTES, 0))
-        return stream.read(_MOST_BYTES)
-
-
-def _floats(texts: Iterable[bytes]) -> _Series:
-    """What Fortran could not write, such as `****`, is no number."""
-    return np.array([_float(text) for text in texts], dtype=np.float64)
-
-
-def _float(text: bytes) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _conserving(parts: tuple[Part, ...], n_before: int) -> tuple[Part, ...]:
+def _conserving(parts: Iterable[Part], n_before: int) -> tuple[Part, ...]:
     """The conserved energy from where there is one, going on from piece to piece.
 
     A thermostat that starts anew begins from another zero.
     """
-    end: float | None = None
+    end_eV: float | None = None
     found = []
     for part in parts:
-        conserved = part.conserved_eV
-        if conserved is not None:
-            conserved = np.where(part.steps >= n_before, conserved, np.nan)
-            known = conserved[np.isfinite(conserved)]
+        conserved_eV = part.conserved_eV
+        if conserved_eV is not None:
+            conserved_eV = np.where(part.steps >= n_before, conserved_eV, np.nan)
+            known = conserved_eV[np.isfinite(conserved_eV)]
             if len(known):
-                if end is not None:
-                    conserved = conserved + (end - known[0])
-                end = float(conserved[np.isfinite(conserved)][-1])
-        found.append(replace(part, conserved_eV=conserved))
+                conserved_eV = conserved_eV + (0.0 if end_eV is None else end_eV - known[0])
+                end_eV = float(conserved_eV[np.isfinite(conserved_eV)][-1])
+        found.append(replace(part, conserved_eV=conserved_eV))
     return tuple(found)
 
 
-# What the embedded potential leaves.
-
-
-def _logged(file: Path) -> Part | None:
-    """The steps of ASE's optimizer that its log ends with."""
-    try:
-        found = _OF_ASE.findall(_end_of(file))
-    except OSError:
-        return None
-    first = max((n for n, (step, *_) in enumerate(found) if int(step) == 0), default=0)
-    if not (found := found[first:]):
-        return None
-    numbers, energies, forces = zip(*found, strict=True)
-    steps = np.array(numbers, dtype=np.int64)
-    return Part("", steps, _floats(energies), forces_eV_per_A=_floats(forces))
-
-
-def _checkpointed(folder: Path, record_from: int, stride: int) -> Part | None:
-    pieces = [
-        found
-        for file in sorted(folder.glob("frames-*.npz"))
-        if (found := _arrays(file, ("frames-",)))
-    ]
-    if not pieces:
-        return None
-    return _part(
-        {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]},
-        record_from,
-        stride,
-    )
-
-
-def _steps_done(folder: Path) -> int:
-    """As its last checkpoint says."""
-    with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile):
-        with np.load(folder / "state.npz") as state:
-            return int(state["step"])
-    return 0
-
-
-def _arrays(file: Path, names: Any) -> dict[str, _Series] | None: ...
+def _only_conserved(part: Part, programme: Programme | None) -> Part:
+    """Without an energy that a changing thermostat does not conserve."""
+    if programme is None or programme.is_constant or part.conserved_eV is None:
+        return part
+    (from_step, _), (to_step, _) = programme.corners[1:3]
+    held = (part.steps >= from_step) & (part.steps <= to_step)
+    return replace(part, conserved_eV=np.where(held, part.conserved_eV, np.nan))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from screening.transport.documents import Transport, TransportDocument
@@ -51,22 +51,26 @@ def write_transports(transports: Mapping[str, TransportDocument], folder: Path) 
     return paths
 
 
+def run_rows(transport: Transport) -> Iterator[dict[str, Any]]:
+    """One row a temperature that gave a diffusivity, with `COLUMNS`."""
+    for entry in transport.diffusivities:
+        low_68, high_68 = entry.D_68_cm2_s or (None, None)
+        low_95, high_95 = entry.D_95_cm2_s or (None, None)
+        end = transport.ends.get(f"{entry.temperature_K:g}")
+        values = {
+            **entry.model_dump(mode="json"),
+            "D_68_low_cm2_s": low_68,
+            "D_68_high_cm2_s": high_68,
+            "D_95_low_cm2_s": low_95,
+            "D_95_high_cm2_s": high_95,
+            "outcome": end and end.outcome,
+        }
+        yield {column: values[column] for column in COLUMNS}
+
+
 def _write_table(transport: Transport, path: Path) -> Path:
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
+        writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        for entry in transport.diffusivities:
-            low_68, high_68 = entry.D_68_cm2_s or (None, None)
-            low_95, high_95 = entry.D_95_cm2_s or (None, None)
-            end = transport.ends.get(f"{entry.temperature_K:g}")
-            writer.writerow(
-                {
-                    **entry.model_dump(mode="json"),
-                    "D_68_low_cm2_s": low_68,
-                    "D_68_high_cm2_s": high_68,
-                    "D_95_low_cm2_s": low_95,
-                    "D_95_high_cm2_s": high_95,
-                    "outcome": end and end.outcome,
-                }
-            )
+        writer.writerows(run_rows(transport))
     return path

@@ -34,6 +34,7 @@ SHOWN_STATES: tuple[ShownState, ...] = (
     "waiting", "paused", "queued", "running", "done", "rejected", "failed", "skipped",
 )  # fmt: skip
 """States of a job; paused is one that waits and that somebody holds back."""
+_TOLD_BY_TRACEBACKS = ("UNEXPECTED", "EXCEPTION", "WORKER_DIED")
 UNFINISHED: tuple[ShownState, ...] = ("waiting", "paused", "queued", "running")
 
 
@@ -85,6 +86,14 @@ class JobView:
             return None
         ended_at = time.time() if self.state == "running" else self.ended_at
         return None if ended_at is None else ended_at - self.started_at
+
+    def last_lines(self, number: int = 8) -> list[str]:
+        """The end of the log, unless it is the traceback of what the message says already."""
+        lines = (self.log_tail or "").splitlines()
+        is_traceback = any(line.startswith("Traceback ") for line in lines)
+        if is_traceback and self.code not in _TOLD_BY_TRACEBACKS:
+            return []
+        return [line for line in lines if line.strip()][-number:]
 
 
 @dataclass(frozen=True)

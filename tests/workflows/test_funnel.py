@@ -12,7 +12,7 @@ from screening.documents import Failure, Rejection
 from screening.gates import Gates
 from screening.ranked import RankedCandidate
 from workflows.cli.results import open_results
-from workflows.funnel import campaign_funnel, funnel
+from workflows.funnel import campaign_funnel, funnel, rejection_label
 
 GATES = Gates(
     max_volume_change_percent=20,
@@ -133,7 +133,14 @@ def test_reasons_are_grouped():
     ]  # fmt: skip
     steps = {step.name: step for step in funnel(listed, GATES, left_out)}
     assert steps["enumerated"].reasons == (("neutral only with Ta 5+", 2),)
-    assert steps["max_e_hull_eV_per_atom"].reasons == (("E above hull 0.06…0.31 eV/atom", 2),)
+    assert steps["max_e_hull_eV_per_atom"].reasons == (("E above hull 60…310 meV/atom", 2),)
+
+
+def test_a_rejection_in_words():
+    hull = Rejection(gate="max_e_hull_eV_per_atom", value=0.21, threshold=0.05)
+    assert rejection_label(hull) == "E above hull 210 meV/atom, allowed ≤ 50"
+    window = Rejection(gate="min_window_V", value=None, threshold=1)
+    assert rejection_label(window) == "Window unknown, allowed ≥ 1"
 
 
 def test_of_a_campaign_without_dynamics(tmp_path):

@@ -10,7 +10,8 @@ import typer
 from screening.errors import InvalidInput
 from workflows.cli.common import CampaignOrResults, Json, print_json
 from workflows.cli.jobs import nearest, stage_of
-from workflows.cli.results import advice_lines, nobody_runs, open_results, with_campaign
+from workflows.cli.results import advice_lines, nobody_runs, open_results
+from workflows.commands import with_campaign
 from workflows.ranking_words import verdict
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from workflows.cli.jobs import (
     known_stage,
     stage_of,
 )
-from workflows.cli.results import open_results, with_campaign
+from workflows.cli.results import open_results
+from workflows.commands import with_campaign
 
 if TYPE_CHECKING:
     from workflows.campaign_orders import Carried
@@ -49,38 +50,30 @@ def retry(
     ] = False,
 ) -> None:
     """Let failed jobs wait again, and what depended on them."""
-    from workflows.campaign_orders import give
+    from workflows.campaign_orders import counted, give, jobs_meant
     from workflows.execution.selection import Selection
-    from workflows.job_list import JobFilter
 
     results = open_results(campaign)
     codes = tuple(known_code(results, code) for code in dict.fromkeys(reasons or ()))
-    wanted = JobFilter(
-        stage=known_stage(stage),
-        candidate=known_candidate(results, candidate),
-        states=("failed",),
-        codes=codes,
-    )
+    wanted = jobs_meant("retry", known_stage(stage), known_candidate(results, candidate), codes)
     if not results.jobs.count(wanted):
         typer.echo(f"nothing to try again: no job{_of(wanted)} has failed{_with(codes)}")
         return
     if dry_run:
-        typer.echo(f"would try again {_counted(results, wanted)}")
+        typer.echo(f"would try again {counted(results, wanted)}")
         _list(results, wanted)
         _say_dependents(results, wanted)
         return
-    counted = _counted(results, wanted)
+    jobs = counted(results, wanted)
     selections = [Selection(stage, candidate, code) for code in codes or (None,)]
     carried = give(results.folder, "retry", selections)
-    _conclude(
-        carried, counted, "wait again, and with them what depended on them", results, campaign
-    )
+    _conclude(carried, jobs, "wait again, and with them what depended on them", results, campaign)
     _say_what_follows(results, campaign)
 
 
 def pause(campaign: CampaignOrResults, stage: Stage = None, candidate: OneCandidate = None) -> None:
     """Start no more jobs, of a stage or a candidate, or at all; what runs goes on."""
-    from workflows.campaign_orders import named
+    from workflows.campaign_orders import jobs_in_words, named
 
     results, orders, selection = _for_holds(campaign, stage, candidate)
     if selection in orders.holds():
@@ -90,7 +83,7 @@ def pause(campaign: CampaignOrResults, stage: Stage = None, candidate: OneCandid
     states = _states(results, selection)
     n_held = states["waiting"] + states["paused"]
     lifted_by = _resume(selection, campaign)
-    typer.echo(f"paused: {named(selection)}; {_jobs(n_held)} held back until `{lifted_by}`")
+    typer.echo(f"paused: {named(selection)}; {jobs_in_words(n_held)} held back until `{lifted_by}`")
     kinds = {"running": "running", "queued": "in the queue"}
     if going_on := [f"{states[s]:,} {what}" for s, what in kinds.items() if states[s]]:
         stop = with_campaign("halideflow cancel CAMPAIGN", campaign)
@@ -128,28 +121,25 @@ def cancel(
 
     What waits for them goes on without; `halideflow retry` takes it back.
     """
-    from workflows.campaign_orders import give
+    from workflows.campaign_orders import counted, give, jobs_meant
     from workflows.execution.selection import EVERYTHING, Selection
-    from workflows.job_list import JobFilter
     from workflows.views import UNFINISHED
 
     results = open_results(campaign)
-    wanted = JobFilter(
-        stage=known_stage(stage), candidate=known_candidate(results, candidate), states=UNFINISHED
-    )
+    wanted = jobs_meant("cancel", known_stage(stage), known_candidate(results, candidate))
     if not results.jobs.count(wanted):
         typer.echo(f"nothing to cancel: no job{_of(wanted)} waits or runs")
         return
-    counted = _counted(results, wanted)
+    jobs = counted(results, wanted)
     if not yes:
         if not sys.stdin.isatty():
-            raise InvalidInput(f"would cancel {counted}; --yes does it without asking")
+            raise InvalidInput(f"would cancel {jobs}; --yes does it without asking")
         _list(results, wanted)
-        if not typer.confirm(f"cancel {counted}?", err=True):
+        if not typer.confirm(f"cancel {jobs}?", err=True):
             typer.echo("nothing was cancelled")
             return
     carried = give(results.folder, "cancel", [Selection(stage, candidate)])
-    _conclude(carried, counted, "were cancelled", results, campaign)
+    _conclude(carried, jobs, "were cancelled", results, campaign)
     retry_ = with_campaign("halideflow retry CAMPAIGN --reason CANCELLED", campaign)
     typer.echo(f"`{retry_}` takes it back")
     left = _states(open_results(campaign, quiet=True), EVERYTHING)
@@ -170,17 +160,19 @@ def _for_holds(
 
 
 def _conclude(
-    carried: Carried, counted: str, done: str, results: CampaignResults, campaign: Path
+    carried: Carried, jobs: str, done: str, results: CampaignResults, campaign: Path
 ) -> None:
     """Say what was done; exit code 3 where it has still to be.
 
     A run in progress knows best what there was to do.
     """
+    from workflows.campaign_orders import jobs_in_words
+
     if carried.by != "nobody yet":
-        n_jobs = counted if carried.by == "here" else _jobs(carried.n_jobs)
-        typer.echo(f"{n_jobs} {done}")
+        changed = jobs if carried.by == "here" else jobs_in_words(carried.n_jobs)
+        typer.echo(f"{changed} {done}")
         return
-    typer.echo(f"the order is given, for {counted}")
+    typer.echo(f"the order is given, for {jobs}")
     submit = with_campaign("halideflow submit CAMPAIGN", campaign)
     typer.echo(
         "the run in progress has not carried it out yet, but will"
@@ -197,13 +189,6 @@ def _say_what_follows(
         typer.echo(f"the run in progress {what_the_run_does}")
     else:
         typer.echo(f"`{with_campaign(results.surroundings.command, campaign)}` goes on")
-
-
-def _counted(results: CampaignResults, wanted: JobFilter) -> str:
-    """For instance `12 jobs (relax 2, dynamics 10)`."""
-    stages = {stage: sum(states.values()) for stage, states in results.jobs.counts(wanted).items()}
-    counted = ", ".join(f"{stage} {number:,}" for stage, number in stages.items())
-    return f"{_jobs(sum(stages.values()))} ({counted})"
 
 
 def _states(results: CampaignResults, selection: Selection) -> Counter[str]:
@@ -227,21 +212,10 @@ def _list(results: CampaignResults, wanted: JobFilter) -> None:
 
 def _say_dependents(results: CampaignResults, wanted: JobFilter) -> None:
     """What is finished and would be done anew."""
-    failed = {(job.uuid, job.index) for job in results.jobs.page(wanted)}
-    finished = set(
-        results.table.select(
-            "select uuid, idx from jobs where run = ? and state in ('done', 'rejected', 'failed', "
-            "'skipped')",
-            (results.run,),
-        )
-    )
-    n_jobs = len((results.table.dependent_on(failed) - failed) & finished)
-    if n_jobs:
-        typer.echo(f"and {_jobs(n_jobs)} that depended on them")
+    from workflows.campaign_orders import jobs_in_words, n_dependents
 
-
-def _jobs(number: int) -> str:
-    return f"{number:,} {'job' if number == 1 else 'jobs'}"
+    if n_jobs := n_dependents(results, wanted):
+        typer.echo(f"and {jobs_in_words(n_jobs)} that depended on them")
 
 
 def _of(wanted: JobFilter) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from screening.errors import InvalidInput
 from workflows.cli.common import CampaignOrResults, ExitCode, Json, print_json
+from workflows.commands import with_campaign
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -210,7 +211,7 @@ def _print_group(console: Console, group: FailureGroup, campaign: Path) -> None:
         tries = f"  ({job.attempts} attempts)" if job.attempts > 1 else ""
         console.print(f"[bold]{job.candidate or job.stage}[/bold]  {job.stage}{temperature}{tries}")
         console.print(f"  {job.message}", markup=False)
-        for line in _last_lines(job):
+        for line in job.last_lines():
             console.print(f"  │ {line}", style="dim", markup=False)
     console.print()
 
@@ -222,13 +223,6 @@ def advice_lines(advice: Advice, campaign: Path) -> list[str]:
         f"  what to do: {with_campaign(advice.action, campaign)}",
         f"  then: {with_campaign(advice.command, campaign)}",
     ]
-
-
-def with_campaign(text: str, campaign: Path) -> str:
-    """With the campaign's file in its commands, to be copied; a results folder does not tell it."""
-    import shlex
-
-    return text if campaign.is_dir() else text.replace("CAMPAIGN", shlex.quote(str(campaign)))
 
 
 def nobody_runs(results: CampaignResults, campaign: Path) -> str:
@@ -279,15 +273,6 @@ def export(
         print_json([str(path) for path in written])
     else:
         typer.echo(f"{len(written)} files written to {out}")
-
-
-def _last_lines(job: JobView, number: int = 8) -> list[str]:
-    """The end of the log, unless it is the traceback of what the message says already."""
-    lines = (job.log_tail or "").splitlines()
-    is_traceback = any(line.startswith("Traceback ") for line in lines)
-    if is_traceback and job.code not in ("UNEXPECTED", "EXCEPTION", "WORKER_DIED"):
-        return []
-    return [line for line in lines if line.strip()][-number:]
 
 
 def open_results(campaign: Path, quiet: bool = False) -> CampaignResults:

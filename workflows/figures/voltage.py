@@ -153,11 +153,10 @@ def _draw_piece(axes: Axes, piece: _Piece, grey: str) -> None:
     )  # fmt: skip
     if low_V == high_V:
         return
-    colour, weight = ("white", "bold") if piece.is_stable else ("black", "normal")
     if piece.level == 0:
         axes.text(
             piece.middle_V, _BAR_MM / 2, piece.text,
-            ha="center", va="center", color=colour, fontweight=weight,
+            ha="center", va="center", fontweight="bold" if piece.is_stable else "normal",
         )  # fmt: skip
         return
     top_mm = _BAR_MM + (piece.level - 1) * _LEVEL_MM + _PAD_MM / 2

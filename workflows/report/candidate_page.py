@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from screening.stability.documents import Stability
     from screening.transport.documents import Diffusivity
     from workflows.dashboard.plot import Plot
+    from workflows.figures.style import Width
     from workflows.read_model import CampaignResults
     from workflows.views import CandidateView
 
@@ -106,7 +107,7 @@ def candidate_page(
     figures: dict[str, ReportFigure] = {}
     for name, plot in _plots(view, stability, moved):
         on_plot(f"{identifier}_{name}", plot)
-        width = "page" if name == "voltage" else "column"
+        width: Width = "page" if name == "voltage" else "column"
         figures[name] = report_figure(plot, f"{anchor}_{name}", width)
     soft = relaxed is not None and "chgnet" in relaxed.convention.potential
     asked = results.last_config["dynamics"] is not None

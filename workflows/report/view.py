@@ -8,8 +8,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workflows.advice import FailureGroup, by_code
 from workflows.citations import Citation, citations, to_bibtex
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 200
 """Of the ranking in the page; the data that go with it hold all."""
 _MOST_IN_A_LINK = 1_500_000  # browsers do not save larger ones; twice that is too much for some
-_TELLER = "its page below or `halideflow show`"
+_TELLER = "its page or halideflow show"
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,10 @@ def _missing(
 ) -> Iterable[str]:
     if not rows:
         failed = any(job.stage == "enumerate" for job in results.failures())
-        yield "The enumeration failed: there is no candidate." if failed else (
-            "The enumeration has not ended yet: no candidate is known."
+        yield (
+            "The enumeration failed: there is no candidate."
+            if failed
+            else ("The enumeration has not ended yet: no candidate is known.")
         )
     if unfinished := [row for row in rows if row.state in ("waiting", "running")]:
         doing = Counter(f"{row.state}: {row.stage}" for row in unfinished)
@@ -164,8 +165,8 @@ def _missing(
             f"The campaign is not finished and {now}: {len(unfinished)} of {len(rows)} candidates "
             f"have no answer yet ({listed}). Ranks will change."
         )
-    if failed := sum(row.state == "failed" for row in rows):
-        yield f"{failed} of {len(rows)} candidates failed; see Failures."
+    if n_failed := sum(row.state == "failed" for row in rows):
+        yield f"{n_failed} of {len(rows)} candidates failed; see Failures."
     if lost := sum(bool(row.lost_runs) for row in rows):
         yield f"{lost} candidates lost runs at single temperatures; see Failures."
     if left_out := results.left_out_files():
@@ -187,7 +188,9 @@ def _missing(
 def _downloads(
     results: CampaignResults, rows: Sequence[RankedCandidate], sources: Sequence[Citation]
 ) -> Iterable[Download]:
-    ranking = json.dumps([row.model_dump(mode="json") for row in rows], separators=(",", ":"))
+    ranking = json.dumps(
+        [row.model_dump(mode="json") for row in rows], separators=(",", ":"), allow_nan=False
+    )
     yield _download("ranking.json", "application/json", ranking)
     yield _download("citations.bib", "text/plain", to_bibtex(sources))
     yield _download(

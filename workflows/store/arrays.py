@@ -103,8 +103,16 @@ class ArrayFileStore(SqliteStore):
         super().remove_docs(criteria)
         self._unlink(files)
 
+    def files(self, criteria: Criteria) -> dict[str, str | None]:
+        """Name of each file of the blobs that match -> uuid of the job it is of; none is read."""
+        return {
+            name: blob.get("job_uuid")
+            for blob in super().query(criteria, ["job_uuid", "data"])
+            for name in _files_in(blob)
+        }
+
     def _files(self, criteria: Criteria) -> set[str]:
-        return {name for blob in super().query(criteria, ["data"]) for name in _files_in(blob)}
+        return set(self.files(criteria))
 
     def _unlink(self, names: set[str]) -> None:
         for name in names:

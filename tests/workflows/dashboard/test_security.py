@@ -43,7 +43,14 @@ def test_another_name_is_refused_without_a_token(finished, host):
 
 @pytest.mark.parametrize(
     "address",
-    ["/", "/c/campaign/", "/c/campaign/rankings.csv", "/static/page.js", "/?token=wrong", "/?token="],
+    [
+        "/",
+        "/c/campaign/",
+        "/c/campaign/rankings.csv",
+        "/static/page.js",
+        "/?token=wrong",
+        "/?token=",
+    ],
 )
 def test_nothing_is_shown_without_the_token(guarded, address):
     answer = guarded.get(address, follow_redirects=False)
@@ -90,7 +97,10 @@ def test_cookies_of_another_dashboard_are_not_taken(guarded, finished):
 
 
 def test_no_log_holds_the_token(guarded, caplog):
-    with caplog.at_level(logging.DEBUG, logger="workflows"), caplog.at_level(logging.DEBUG, "uvicorn"):
+    with (
+        caplog.at_level(logging.DEBUG, logger="workflows"),
+        caplog.at_level(logging.DEBUG, "uvicorn"),
+    ):
         guarded.get(f"/?token={TOKEN}")
         guarded.get("/c/campaign/")
     ours = [record for record in caplog.records if not record.name.startswith("http")]

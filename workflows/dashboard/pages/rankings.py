@@ -259,9 +259,7 @@ def _query(wanted: RankingFilter, order: str) -> str:
     return urlencode([*wanted.query(), *([("sort", order)] if order else [])])
 
 
-def _columns(
-    temperatures_K: Sequence[float], wanted: RankingFilter, order: str
-) -> list[Column]:
+def _columns(temperatures_K: Sequence[float], wanted: RankingFilter, order: str) -> list[Column]:
     moving = [Quantity(kelvin) for kelvin in temperatures_K]
     shown = [
         ("rank", "#", ""),

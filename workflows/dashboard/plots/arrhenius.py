@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from screening.transport.arrhenius import ROOM_TEMPERATURE_K
 from workflows.arrhenius_curve import ArrheniusCurve, arrhenius_curve
 from workflows.dashboard.plot import TEXT, Plot, interval_68, number, rounded
-from workflows.dashboard.plots.marks import bars, bound_traces
+from workflows.dashboard.plots.marks import BELOW, bars, bound_traces
 from workflows.figures.palette import BLUE, VERMILION
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def arrhenius(transport: Transport) -> Plot | None:
                 **_range(entries),
             },
             "hovermode": "closest",
-            "legend": {"orientation": "h", "y": -0.25, "yanchor": "top"},
-            "margin": {"t": 60, "r": 15},
+            "legend": BELOW,
+            "margin": {"t": 60, "r": 15, "b": 100},
         },
         rows=(*_measured_rows(transport), *_law_rows(curve)),
         draw=draw,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflows.candidate_motion import PATHS
 from workflows.dashboard.plot import TEXT, Plot, number, plain, rounded
+from workflows.dashboard.plots.marks import ABOVE
 from workflows.figures.palette import BLUE, COLOURS
 from workflows.ordering_energies import TEMPERATURE_K
 
@@ -61,7 +62,7 @@ def landscape(reports: Sequence[MotionReport]) -> Plot | None:
                 "rangemode": "tozero",
             },
             "hovermode": "closest",
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "legend": ABOVE,
             "margin": {"t": 50, "r": 15},
         },
         rows=tuple(row for report in reports for row in _rows(report)),
@@ -211,7 +212,7 @@ def orderings(energies: Sequence[OrderingEnergy], identifier: str) -> Plot | Non
                 "rangemode": "tozero",
             },
             "hovermode": "closest",
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "legend": ABOVE,
             "margin": {"t": 50, "r": 15},
         },
         rows=tuple(

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _ARROW_PX = 13
+BELOW = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
+"""A legend under everything, where both sides of the axes are taken."""
+ABOVE = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
 _SHARED: tuple[str, ...] = ("x", "y", "customdata", "legendgroup")
 
 
@@ -57,8 +60,7 @@ def bound_traces(bar: dict[str, Any], colour: str, size: int = 9) -> tuple[dict[
             "showlegend": False,
             "hoverinfo": "skip",
             "marker": {
-                "symbol": "arrow",
-                "angle": 180,
+                "symbol": "arrow-down",
                 "standoff": _ARROW_PX * size / 9,
                 "size": size,
                 "color": colour,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from screening.units import A2_PER_PS_TO_CM2_PER_S
 from workflows.dashboard.plot import TEXT, Plot, interval_68, number, plain, rounded
+from workflows.dashboard.plots.marks import ABOVE
 from workflows.figures.palette import COLOURS
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def msd(diffusivity: Diffusivity) -> Plot | None:
             },
             "shapes": _region(diffusivity, longest_ps),
             "hovermode": "closest",
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "legend": ABOVE,
             "margin": {"t": 50, "r": 15},
         },
         rows=tuple(

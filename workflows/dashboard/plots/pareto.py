@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from workflows.dashboard.plot import TEXT, Plot, interval_68, lowered, number, rounded
-from workflows.dashboard.plots.marks import bars, bound_traces
+from workflows.dashboard.plots.marks import ABOVE, bars, bound_traces
 from workflows.figures.palette import ion_mark
 from workflows.pareto_points import ParetoPoint, ParetoPoints, Quantity, pareto_points
 
@@ -57,8 +57,9 @@ def pareto(
                 "range": [rounded(math.log10(end)) for end in found.height_range],
             },
             "hovermode": "closest",
+            "hoverdistance": 8,
             "dragmode": "select",
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "legend": ABOVE,
             "margin": {"t": 50, "r": 15},
         },
         rows=tuple(_row(point, found.quantity) for point in found.points),
@@ -86,16 +87,13 @@ def _traces(found: ParetoPoints, with_bars: Collection[str] | None) -> Iterator[
         groups.setdefault(key, []).append(point)
     named = set()
     for (has_bars, ion, is_ranked, is_value), points in sorted(groups.items()):
-        trace = _trace(points, found.quantity, has_bars)
-        # one entry in the legend stands for all points of an ion that are drawn alike
-        name = (ion if is_ranked else f"{ion}, not ranked") + ("" if is_value else " (<)")
-        trace |= {"name": name, "legendgroup": name, "showlegend": name not in named}
-        named.add(name)
         mark = ion_mark(ion)
+        trace = _trace(points, found.quantity, has_bars) | {"legendgroup": ion}
         if is_value:
             yield trace | {
                 "type": "scatter",
                 "mode": "markers",
+                "showlegend": False,
                 "marker": {
                     "color": mark.colour,
                     "symbol": mark.symbol if is_ranked else f"{mark.symbol}-open",
@@ -105,8 +103,30 @@ def _traces(found: ParetoPoints, with_bars: Collection[str] | None) -> Iterator[
             }
         else:
             opacity = {} if is_ranked else {"opacity": 0.6}
-            for drawn in bound_traces(trace, mark.colour, 9 if has_bars else 6):
+            size = 9 if has_bars else 6
+            for drawn in bound_traces(trace | {"showlegend": False}, mark.colour, size):
                 yield drawn | opacity
+        if ion not in named:
+            named.add(ion)
+            yield _key(ion, {"symbol": mark.symbol, "color": mark.colour}) | {"legendgroup": ion}
+    if any(p.value is None for p in found.points):
+        symbol = {"symbol": "arrow-down", "color": TEXT}
+        yield _key("upper bound, 95 %", symbol)
+    if not all(p.is_ranked for p in found.points):
+        yield _key("not ranked", {"symbol": "circle-open", "color": TEXT})
+
+
+def _key(name: str, marker: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the legend."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [None],
+        "y": [None],
+        "marker": marker | {"size": 9},
+        "hoverinfo": "skip",
+    }
 
 
 def _trace(points: Sequence[ParetoPoint], quantity: Quantity, has_bars: bool) -> dict[str, Any]:

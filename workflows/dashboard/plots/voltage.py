@@ -68,7 +68,7 @@ def voltage(stability: Stability, metal: str) -> Plot:
             "hovermode": "closest",
             "dragmode": False,
             "margin": {"t": 10, "b": 50, "l": 10, "r": 10},
-            "uniformtext": {"mode": "hide", "minsize": 10},
+            "uniformtext": {"mode": "hide", "minsize": 11},
             "xaxis": {
                 "title": {"text": f"potential against {plain(against)} (V)"},
                 "range": [0, MAX_V],
@@ -112,7 +112,7 @@ def _piece(interval: Interval, index: int, is_stable: bool) -> dict[str, Any]:
         "textposition": "inside",
         "insidetextanchor": "middle",
         "textangle": 0,
-        "insidetextfont": {"color": "#ffffff" if is_stable else "#000000"},
+        "insidetextfont": {"color": "#000000"},
         "hovertemplate": f"<b>{interval_letter(index)}</b>  {interval}<br>"
         f"{lowered(amounts(interval.products))}<extra></extra>",
     }
