@@ -1,4 +1,8 @@
-"""The crystal of a candidate: relaxed, or as it was made where that has not come about."""
+"""The crystal of a candidate: relaxed, or as it was made where that has not come about.
+
+What went into jobs is read from their specifications: the campaign's file and the user's structures
+may have changed since, or lie elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workflows.read_model import CampaignResults
+    from workflows.vacant_sites import VacantSites
     from workflows.views import CandidateView
 
 
@@ -51,3 +56,21 @@ def structure_of(results: CampaignResults, view: CandidateView) -> CandidateStru
         return None
     made, *_ = orjson.loads(results.table.spec((job.uuid, 1)))["function_args"]
     return CandidateStructure(Structure.from_dict(made), False)
+
+
+def vacant_sites_of(
+    results: CampaignResults, view: CandidateView, structure: Structure
+) -> VacantSites:
+    """The empty sites of a candidate's structure; seconds of work where its cell is large."""
+    from screening.candidate_settings import CandidateSettings
+    from workflows.vacant_sites import vacant_sites
+
+    host = view.info.origin.host
+    structures: dict[str, Structure] = {}
+    for (uuid,) in results.table.select(
+        "select uuid from jobs where run = ? and stage = 'enumerate'", (results.run,)
+    ):
+        _, files = orjson.loads(results.table.spec((uuid, 1)))["function_args"]
+        structures = {path: Structure.from_dict(files[path]) for path in files if path == host}
+    settings = CandidateSettings.model_validate(results.last_config["candidates"])
+    return vacant_sites(view.info, structure, settings, structures)

@@ -21,6 +21,7 @@ from workflows.ingredients import Ingredients
 if TYPE_CHECKING:
     from workflows.ingredients import Snapshot
 
+ENTHALPIES = "measured enthalpies of formation, from which the intervals of windows follow"
 _DOI = re.compile(r"doi:\s*(10\.\d{4,9}/[^\s,;\"'<>]+)", re.IGNORECASE)
 _FIELDS = (
     "title", "journal", "series", "volume", "number", "pages", "edition", "publisher", "year",
@@ -96,7 +97,10 @@ class Citation:
             where += f"version {version}"
         if year := fields.get("year"):
             where += f" ({year})" if where else f"({year})"
-        return ". ".join(part.removesuffix(".") for part in (*parts, where, self.note) if part)
+        note = self.note
+        if self.doi:  # beside the text, not twice
+            note = re.sub(rf",?\s*doi:\s*{re.escape(self.doi)}", "", note)
+        return ". ".join(part.removesuffix(".") for part in (*parts, where, note) if part)
 
     def _authors(self) -> str:
         shown = [name for name in self.authors if name != _OTHERS]
@@ -198,11 +202,10 @@ def _references(used: Ingredients) -> Iterator[Citation]:
     yield _snapshot(used.snapshot)
     names = _enthalpy_sources()
     for key in used.enthalpy_sources:
-        why = "measured enthalpies of formation, from which the intervals of windows follow"
         if key in _bibliography():
-            yield _cite(key, why)
+            yield _cite(key, ENTHALPIES)
         else:
-            yield from _in_words(f"enthalpies-{key}", names[key], why)
+            yield from _in_words(f"enthalpies-{key}", names[key], ENTHALPIES)
 
 
 def _snapshot(snapshot: Snapshot) -> Citation:

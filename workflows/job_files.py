@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workflows.execution.folders import KEPT_FILES
+
 if TYPE_CHECKING:
     from workflows.read_model import CampaignResults
     from workflows.views import JobView
@@ -89,6 +91,17 @@ def files_of(results: CampaignResults, job: JobView) -> dict[str, JobFile]:
     return dict(sorted(found.items()))
 
 
+def run_of_vasp(name: str) -> tuple[str, str] | None:
+    """Run and name, such as relax-1 and INCAR, of a file of a run of VASP, gzipped or not.
+
+    None of all others, and of attempts that were put aside.
+    """
+    parts = name.split("/")
+    if len(parts) != 3 or parts[0] != KEPT_FILES or ".interrupted-" in parts[1]:
+        return None
+    return parts[1], parts[2].removesuffix(".gz")
+
+
 def end_of(file: JobFile, n_lines: int) -> FileEnd:
     """The last lines of a text file, however large it is; gzipped ones are read through."""
     try:
@@ -97,11 +110,16 @@ def end_of(file: JobFile, n_lines: int) -> FileEnd:
         return FileEnd("", f"cannot be read: {error}")
     if content is None:
         return FileEnd("", "too large to look into while it is compressed; download it")
+    return end_of_text(content, n_lines, is_whole)
+
+
+def end_of_text(content: bytes, n_lines: int, is_whole: bool = True) -> FileEnd:
+    """The last lines; the first line of what is not whole is taken to be cut."""
     if b"\0" in content:
         return FileEnd("", "not a text; download it")
     lines = content.decode(errors="replace").splitlines()
     if not is_whole:
-        lines = lines[1:]  # the first was cut
+        lines = lines[1:]
     if is_whole and len(lines) <= n_lines:
         return FileEnd("\n".join(lines))
     return FileEnd("\n".join(lines[-n_lines:]), f"its last {min(n_lines, len(lines))} lines")

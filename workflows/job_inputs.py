@@ -25,6 +25,7 @@ from workflows.config import (
     StabilitySettings,
 )
 from workflows.execution.folders import KEPT_FILES
+from workflows.job_files import run_of_vasp
 from workflows.vasp_settings import VaspSettings
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ def vasp_sheets(
     if not settings.runs_vasp:
         return []
     records = {record.name: record for record in calculations}
-    runs = {Path(name).parts[1] for name in files if _is_incar(name)} | records.keys()
+    found = [run for name in files if (run := run_of_vasp(name))]
+    runs = {run for run, name in found if name == "INCAR"} | records.keys()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sets, about what is asked of them here
         told = [_Told.of(name, records.get(name), files) for name in sorted(runs, key=_order)]
@@ -311,13 +313,6 @@ def _located(files: Mapping[str, JobFile], run: str, name: str) -> Path | None:
         if file := files.get(f"{KEPT_FILES}/{run}/{name}{ending}"):
             return file.path
     return None
-
-
-def _is_incar(name: str) -> bool:
-    kept, *run, file = Path(name).parts
-    if kept != KEPT_FILES or len(run) != 1 or file not in ("INCAR", "INCAR.gz"):
-        return False
-    return ".interrupted-" not in run[0]
 
 
 def _order(run: str) -> tuple[int, str]:

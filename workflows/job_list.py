@@ -1,30 +1,42 @@
 """The jobs of a campaign as people see them: what they are doing, where, and why they wait.
 
-All of it is asked of the table's file, page by page: a campaign may have very many jobs.
+All of it is asked of the table's file, page by page: a campaign may have very many jobs. Which jobs
+there are, in which order, is asked of the table's index alone; their rows are read for a page.
 """
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
 from workflows.execution_settings import QUEUED_STAGES
-from workflows.views import STAGES, JobView, ShownState
+from workflows.views import STAGES, FailureCause, JobView, ShownState
 from workflows.waiting import Surroundings, holds_of, in_words, unfinished_behind, why_paused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from workflows.execution.jobs import JobTable
+
+JobOrder = Literal[
+    "state", "stage", "candidate", "temperature", "worker", "attempts", "waited", "ran",
+    "core_hours", "started", "ended",
+]  # fmt: skip
+"""What a list can be sorted by; `state` has those first that failed, run or wait."""
 
 
 def _place_in(column: str, values: Sequence[str]) -> str:
     cases = " ".join(f"when '{value}' then {place}" for place, value in enumerate(values))
     return f"case {column} {cases} else {len(values)} end"
+
+
+def _list(values: Sequence[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
 
 
 _IN_QUEUE = (
@@ -36,18 +48,40 @@ _IS_HELD = (
     "exists (select 1 from holds where (holds.stage is null or holds.stage = job.stage) "
     "and (holds.candidate is null or holds.candidate = job.candidate))"
 )
-_IS_LAST_PART = (
-    "not exists (select 1 from jobs as later where later.uuid = job.uuid and later.idx > job.idx "
-    "and later.run = job.run)"
+_HAS_LATER_PART = (  # idx > 1 tells SQLite of the index that has such parts alone
+    "exists (select 1 from jobs as later where later.run = job.run and later.stage = job.stage "
+    "and later.uuid = job.uuid and later.idx > job.idx and later.idx > 1)"
 )
-# What needs somebody, or goes on now, comes before what is over.
-_BY_STATE = _place_in("shown", ("failed", "running", "queued", "paused", "waiting"))
-_BY_STAGE = _place_in("stage", STAGES)
 _LAST_QUEUE_JOB = (
     "select part.queue_job from queue_job_parts as part join queue_jobs as other "
     "on other.uuid = part.queue_job where part.uuid = job.uuid and part.idx = job.idx "
     "order by other.sent_at desc limit 1"
 )
+_CORE_HOURS = (
+    "(select nullif(sum(part.core_hours), 0) from jobs as part where part.uuid = job.uuid "
+    "and part.run = job.run)"
+)
+# What needs somebody, or goes on now, comes before what is over.
+_BY_STATE = _place_in("shown", ("failed", "running", "queued", "paused", "waiting"))
+_BY_STAGE = _place_in("job.stage", STAGES)
+_ORDERS: dict[JobOrder, str] = {
+    "state": _BY_STATE,
+    "stage": _BY_STAGE,
+    "candidate": "job.candidate",
+    "temperature": "temperature_K(job.stage, job.spec)",
+    "worker": f"(select worker from queue_jobs where uuid = ({_LAST_QUEUE_JOB}))",
+    "attempts": "job.attempts",
+    "waited": "(select iif(job.started_at >= sent_at, job.started_at - sent_at, iif(shown = "
+    f"'queued', :now - sent_at, null)) from queue_jobs where uuid = ({_LAST_QUEUE_JOB}))",
+    "ran": "iif(shown in ('waiting', 'paused', 'queued'), null, "
+    "iif(shown = 'running', :now, job.ended_at) - job.started_at)",
+    "core_hours": _CORE_HOURS,
+    "started": "job.started_at",
+    "ended": "coalesce(job.ended_at, job.started_at)",
+}
+# What the table says of jobs that are shown in a state.
+_UNFINISHED = ("waiting", "queued", "running")
+_STORED: dict[ShownState, tuple[str, ...]] = {"paused": _UNFINISHED, "waiting": _UNFINISHED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +89,7 @@ class JobFilter:
     """Jobs of a stage and a candidate, in some states, with some codes; nothing stands for all.
 
     Args:
+        stages: instead of one.
         uuid: the beginning of one.
         of: only jobs with these uuids, and those that they spawned.
         min_attempts: only jobs that were started so often.
@@ -67,37 +102,55 @@ class JobFilter:
     uuid: str | None = None
     of: tuple[str, ...] = ()
     min_attempts: int | None = None
+    stages: tuple[str, ...] = ()
 
-    def condition(self) -> tuple[str, tuple[object, ...]]:
-        """In SQL, and its parameters."""
-        spawned = "select spawned.uuid from spawned join json_each(?) on spawner_uuid = value"
-        wanted: list[tuple[str, tuple[object, ...]]] = []
+    def condition(self) -> tuple[str, dict[str, object]]:
+        """In SQL, as far as the table alone tells, and its parameters."""
+        in_index = "job.run = :run and job.stage is not null"
+        if self.uuid is not None or self.of:  # the plus keeps SQLite from reading the whole run
+            in_index = "+job.run = :run and job.stage is not null"
+        elif self.stage is None and not self.stages and (self.candidate or self.states):
+            in_index = f"job.run = :run and job.stage in ({_list(STAGES)})"
+        wanted = [in_index]
         if self.stage is not None:
-            wanted.append(("stage = ?", (self.stage,)))
+            wanted.append("job.stage = :stage")
+        if self.stages:
+            wanted.append("job.stage in (select value from json_each(:stages))")
         if self.candidate is not None:
-            wanted.append(("candidate = ?", (self.candidate,)))
+            wanted.append("job.candidate = :candidate")
         if self.states:
-            wanted.append(("shown in (select value from json_each(?))", (_json(self.states),)))
+            wanted.append("job.state in (select value from json_each(:stored))")
         if self.codes:
-            wanted.append(("code in (select value from json_each(?))", (_json(self.codes),)))
+            wanted.append("job.code in (select value from json_each(:codes))")
         if self.uuid is not None:
-            wanted.append(("uuid between ? and ?", (self.uuid, f"{self.uuid}~")))
+            wanted.append("job.uuid between :uuid and :uuid || '~'")
         if self.of:
-            known = f"uuid in (select value from json_each(?) union {spawned})"
-            wanted.append((known, (_json(self.of),) * 2))
+            wanted.append(
+                "job.uuid in (select value from json_each(:of) union select spawned.uuid "
+                "from json_each(:of) join spawned on spawner_uuid = value)"
+            )
         if self.min_attempts is not None:
-            wanted.append(("attempts >= ?", (self.min_attempts,)))
-        return (
-            " and ".join(["1", *(condition for condition, _ in wanted)]),
-            tuple(value for _, values in wanted for value in values),
-        )
+            wanted.append("job.attempts >= :min_attempts")
+        return " and ".join(wanted), {
+            "stage": self.stage,
+            "stages": _json(self.stages),
+            "candidate": self.candidate,
+            "stored": _json([raw for s in self.states for raw in _STORED.get(s, (s,))]),
+            "states": _json(self.states),
+            "codes": _json(self.codes),
+            "uuid": self.uuid,
+            "of": _json(self.of),
+            "min_attempts": self.min_attempts,
+        }
 
 
-def _json(values: tuple[str, ...]) -> str:
+def _json(values: object) -> str:
     return orjson.dumps(values).decode()
 
 
 EVERY_JOB = JobFilter()
+_FAILED = JobFilter(states=("failed",))
+_NOT_DONE = JobFilter(states=("waiting", "paused", "queued", "running", "failed"))
 
 
 @dataclass(frozen=True)
@@ -108,44 +161,39 @@ class JobList:
     run: int
     surroundings: Surroundings = field(default_factory=lambda: Surroundings(is_being_run=False))
 
+    def __post_init__(self) -> None:
+        self.table.define("temperature_K", 2, _temperature_K)
+
     def counts(self, wanted: JobFilter = EVERY_JOB) -> dict[str, dict[str, int]]:
         """How many there are, by stage and state."""
-        found: dict[str, Counter[str]] = defaultdict(Counter)
-        condition, parameters = wanted.condition()
-        for stage, state, number in self.table.select(
-            f"select stage, shown, count(*) from ({self._jobs}) where {condition} "
-            "group by stage, shown",
-            (self.run, *parameters),
+        found: dict[str, dict[str, int]] = {}
+        jobs, parameters = self._jobs("job.stage, count(*)", wanted)
+        for stage, number, state in self.table.select(
+            f"{jobs} group by job.stage, shown", parameters
         ):
-            found[stage][state] += number
-        return {stage: dict(found[stage]) for stage in STAGES if stage in found}
+            found.setdefault(stage, {})[state] = number
+        return {stage: found[stage] for stage in STAGES if stage in found}
 
     def page(
         self,
         wanted: JobFilter = EVERY_JOB,
         limit: int | None = None,
         offset: int = 0,
-        by_stage: bool = False,
+        order: JobOrder = "state",
+        *,
+        is_descending: bool = False,
     ) -> list[JobView]:
-        """Jobs, those first that failed, run or wait; or all in the order of stages."""
-        condition, parameters = wanted.condition()
-        order = f"{'' if by_stage else f'{_BY_STATE}, '}{_BY_STAGE}, candidate, uuid"
-        rows = list(
-            self.table.select(
-                "select job.parents, case when job.stage = 'dynamics' then job.spec end, "
-                "sent.message, job.uuid, job.idx, job.stage, job.candidate, page.shown, "
-                "job.attempts, job.n_atoms, (select nullif(sum(part.core_hours), 0) from jobs "
-                "as part where part.uuid = job.uuid and part.run = job.run), sent.worker, "
-                "sent.queue_id, sent.sent_at, job.started_at, job.ended_at, job.code, job.message, "
-                "job.log_tail from (select id, shown, row_number() over "
-                f"(order by {order}) as place from ({self._jobs}) where {condition} "
-                "order by place limit ? offset ?) as page join jobs as job on job.rowid = page.id "
-                f"left join queue_jobs as sent on sent.uuid = ({_LAST_QUEUE_JOB}) "
-                "order by page.place",
-                (self.run, *parameters, -1 if limit is None else limit, offset),
-            )
+        """Jobs in an order, those last of which nobody knows what it goes by.
+
+        Among equals the stages come one after the other, and candidates by their names.
+        """
+        jobs, parameters = self._jobs("job.rowid", wanted)
+        rows = self.table.select(
+            f"{jobs} order by {_ORDERS[order]}{' desc' if is_descending else ''} nulls last, "
+            f"{_BY_STAGE}, job.candidate, job.uuid limit :limit offset :offset",
+            parameters | {"limit": -1 if limit is None else limit, "offset": offset},
         )
-        return self._views(rows)
+        return self._views(dict(rows))
 
     def count(self, wanted: JobFilter = EVERY_JOB) -> int:
         """How many there are in all."""
@@ -153,23 +201,38 @@ class JobList:
 
     def failures(self) -> list[JobView]:
         """Failed jobs: of each candidate those of the earliest stage, where the cause lies."""
-        earliest: dict[str | None, str] = {}
-        failures = []
-        for job in self.page(JobFilter(states=("failed",)), by_stage=True):
-            if earliest.setdefault(job.candidate, job.stage) == job.stage:
-                failures.append(job)
-        return failures
+        return self._views({row: "failed" for row, *_ in self._causes()})
+
+    def causes(self, limit: int) -> list[FailureCause]:
+        """The same by code, with the first jobs of each; the most frequent code comes first."""
+        stages: dict[str, Counter[str]] = defaultdict(Counter)
+        candidates: dict[str, set[str | None]] = defaultdict(set)
+        first: dict[str, list[int]] = defaultdict(list)
+        for row, code, stage, candidate in self._causes():
+            stages[code][stage] += 1
+            candidates[code].add(candidate)
+            if len(first[code]) < limit:
+                first[code].append(row)
+        rows = [row for of_code in first.values() for row in of_code]
+        views = iter(self._views(dict.fromkeys(rows, "failed")))
+        found = [
+            FailureCause(
+                code,
+                n_jobs=of_stage.total(),
+                n_candidates=len(candidates[code] - {None}),
+                stages=dict(of_stage),
+                jobs=tuple(next(views) for _ in first[code]),
+            )
+            for code, of_stage in stages.items()
+        ]
+        return sorted(found, key=lambda cause: (-cause.n_jobs, cause.code))
 
     def tried_again(self) -> list[JobView]:
         """Jobs that are done, but not since their first attempt.
 
         Of stages that no other makes begin anew: attempts of the rest say nothing.
         """
-        return [
-            job
-            for stage in QUEUED_STAGES
-            for job in self.page(JobFilter(stage=stage, states=("done",), min_attempts=2))
-        ]
+        return self.page(JobFilter(stages=QUEUED_STAGES, states=("done",), min_attempts=2))
 
     def candidates(self) -> list[str]:
         """Those that have jobs."""
@@ -186,63 +249,106 @@ class JobList:
         """Codes of jobs that failed -> how many."""
         return dict(
             self.table.select(
-                "select code, count(*) from jobs where run = ? and state = 'failed' "
-                "and code is not null group by code order by code",
+                f"select code, count(*) from jobs where run = ? and stage in ({_list(STAGES)}) "
+                "and state = 'failed' and code is not null group by code order by code",
                 (self.run,),
             )
         )
 
     def not_done(self) -> Iterator[tuple[Any, ...]]:
-        """Uuid, candidate, state, code, message and log tail of jobs without a result."""
+        """Uuid, candidate, code, message, log tail and state of jobs without a result."""
+        jobs, parameters = self._jobs(
+            "job.uuid, job.candidate, job.code, job.message, job.log_tail", _NOT_DONE
+        )
+        return self.table.select(jobs, parameters)
+
+    def _causes(self) -> Iterator[tuple[Any, ...]]:
+        """Row, code, stage and candidate of each failure of the earliest stage."""
+        jobs, parameters = self._jobs(
+            "job.rowid as row, coalesce(job.code, '') as code, job.stage as stage, job.candidate "
+            f"as candidate, job.uuid as uuid, {_BY_STAGE} as place, "
+            f"min({_BY_STAGE}) over (partition by job.candidate) as earliest",
+            _FAILED,
+        )
         return self.table.select(
-            "select job.uuid, job.candidate, shown, job.code, job.message, job.log_tail from "
-            f"({self._jobs}) as it join jobs as job on job.rowid = it.id "
-            "where shown not in ('done', 'rejected', 'skipped')",
-            (self.run,),
+            f"select row, code, stage, candidate from ({jobs}) where place = earliest "
+            "order by place, candidate, uuid",
+            parameters,
         )
 
-    @property
-    def _jobs(self) -> str:
-        """All of them, with the state that they are shown in: a query with the run as parameter.
+    def _jobs(self, columns: str, wanted: JobFilter) -> tuple[str, dict[str, object]]:
+        """A query for them, whose last column is the state that they are shown in.
 
         What a process left running when it was killed waits, unless it is in a queue.
         """
-        goes_on = "1" if self.surroundings.is_being_run else _IN_QUEUE
-        now = f"iif(state in ('queued', 'running') and not {goes_on}, 'waiting', state)"
+        now = "job.state"
+        if not self.surroundings.is_being_run:
+            left = f"job.state in ('queued', 'running') and not {_IN_QUEUE}"
+            now = f"iif({left}, 'waiting', job.state)"
+        shown = now
+        if holds_of(self.table):
+            shown = f"iif({now} = 'waiting' and {_IS_HELD}, 'paused', {now})"
+        in_parts = [
+            stage
+            for (stage,) in self.table.select(
+                "select distinct stage from jobs where run = ? and idx > 1", (self.run,)
+            )
+        ]
+        condition, parameters = wanted.condition()
+        if in_parts:  # of the others every job is its own last part
+            of_these = "job.stage in (select value from json_each(:in_parts))"
+            condition += f" and not ({of_these} and {_HAS_LATER_PART})"
+        if wanted.states:
+            condition += " and shown in (select value from json_each(:states))"
         return (
-            "select rowid as id, uuid, stage, candidate, code, attempts, "
-            f"iif({now} = 'waiting' and {_IS_HELD}, 'paused', {now}) as shown from jobs as job "
-            f"where run = ? and stage is not null and {_IS_LAST_PART}"
+            f"select {columns}, {shown} as shown from jobs as job where {condition}",
+            parameters | {"run": self.run, "now": time.time(), "in_parts": _json(in_parts)},
         )
 
-    def _views(self, rows: list[tuple[Any, ...]]) -> list[JobView]:
+    def _views(self, states: Mapping[int, str]) -> list[JobView]:
+        """Jobs by their rows in the table, with the states that they are shown in."""
+        rows = list(
+            self.table.select(
+                "select job.rowid, job.parents, sent.message, job.uuid, job.idx, job.stage, "
+                "job.candidate, temperature_K(job.stage, job.spec), job.attempts, job.n_atoms, "
+                f"{_CORE_HOURS}, sent.worker, sent.queue_id, sent.sent_at, job.started_at, "
+                "job.ended_at, job.code, job.message, job.log_tail from json_each(?) as page "
+                "join jobs as job on job.rowid = page.value left join queue_jobs as sent "
+                f"on sent.uuid = ({_LAST_QUEUE_JOB}) order by page.key",
+                (_json(list(states)),),
+            )
+        )
         holds = holds_of(self.table)
-        parents = {row[3]: orjson.loads(row[0]) for row in rows if row[7] in ("waiting", "paused")}
+        parents = {
+            row: orjson.loads(text)
+            for row, text, *_ in rows
+            if states[row] in ("waiting", "paused")
+        }
         behind = (
             unfinished_behind(self.table, self.run, {p for of in parents.values() for p in of})
             if parents
             else {}
         )
         views = []
-        for _, spec, told, uuid, index, stage, candidate, state, *values in rows:
+        for row, _, told, uuid, index, stage, candidate, temperature_K, *values in rows:
+            state = states[row]
             why = told if state in ("queued", "running") else None
             if state == "paused":
                 why = why_paused(holds, stage, candidate)
             elif state == "waiting":
-                unfinished = sum((behind.get(p, Counter()) for p in parents[uuid]), Counter())
+                unfinished = sum((behind.get(p, Counter()) for p in parents[row]), Counter())
                 why = (
                     in_words(unfinished, candidate)
                     if unfinished
                     else self.surroundings.why_ready(stage)
                 )
-            temperature_K = _temperature_K(spec)
             views.append(JobView(uuid, index, stage, candidate, temperature_K, state, why, *values))
         return views
 
 
-def _temperature_K(spec: bytes | None) -> float | None:
+def _temperature_K(stage: str, spec: bytes) -> float | None:
     """Of a job of dynamics, as its labels say."""
-    if spec is None:
+    if stage != "dynamics":
         return None
     text = orjson.loads(zlib.decompress(spec))["metadata"].get("temperature_K")
     return None if text is None else float(text)

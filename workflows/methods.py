@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from screening.candidate_settings import XRange
 from screening.gates import Gates
+from workflows.citations import ENTHALPIES
 from workflows.funnel import gate_label
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from workflows.vasp_settings import CalculationSettings
 
 _MARK = re.compile(r"\[@([^\]]+)\]")
+_MARKS = re.compile(r"(?:\[@[^\]]+\])+")
 _MARK_AND_SPACE = re.compile(r" ?\[@([^\]]+)\]")
 SOFT_FORCES = (
     "CHGNet softens forces (slope 0.6 against PBE for KTaCl6 at 600 K), so that barriers come out "
@@ -62,7 +64,7 @@ def methods(used: Ingredients, sources: Sequence[Citation]) -> tuple[Paragraph, 
     paragraphs = [
         Paragraph("Candidates", _candidates(used, hosts)),
         Paragraph("Energies and relaxation", _relaxation(used)),
-        Paragraph("Stability", _stability(used)),
+        Paragraph("Stability", _stability(used, [s.key for s in sources if ENTHALPIES in s.why])),
         Paragraph("Molecular dynamics", _dynamics(used)),
         Paragraph("Diffusivity and conductivity", _transport(used)),
         Paragraph("Glasses", _glasses(used)),
@@ -83,9 +85,11 @@ def in_order(paragraphs: Iterable[Paragraph], sources: Sequence[Citation]) -> li
     return [by_key[key] for key in dict.fromkeys([*named, *by_key])]
 
 
-def pieces(text: str) -> list[tuple[str, bool]]:
-    """Text and keys of sources by turns: (text, False) or (key, True)."""
-    return [(part, i % 2 == 1) for i, part in enumerate(_MARK.split(text)) if part]
+def pieces(text: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Text by turns with the keys of the sources behind it."""
+    parts = _MARKS.split(text)
+    keys = [tuple(_MARK.findall(marks)) for marks in (*_MARKS.findall(text), "")]
+    return list(zip(parts, keys, strict=True))
 
 
 def _candidates(used: Ingredients, hosts: Mapping[str, Sequence[str]]) -> str:
@@ -220,7 +224,7 @@ def _differences(settings: CalculationSettings) -> str:
     return ", ".join(tags)
 
 
-def _stability(used: Ingredients) -> str:
+def _stability(used: Ingredients, enthalpies: Sequence[str]) -> str:
     if not used.n_on_hull:
         return "No candidate has been placed on the convex hull yet."
     snapshot = used.snapshot
@@ -236,10 +240,10 @@ def _stability(used: Ingredients) -> str:
     if used.config.stability.raw_halide_energies:
         text += "The anion corrections of halogens were taken out of all energies. "
     if used.n_with_intervals:
-        sources = "".join(f"[@{key}][@enthalpies-{key}]" for key in used.enthalpy_sources)
+        marks = "".join(f"[@{key}]" for key in enthalpies)
         text += (
             "The 68 % intervals of its limits follow from the error of the energies against "
-            f"measured enthalpies of formation {sources}, with a mixing error of 24 meV/atom "
+            f"measured enthalpies of formation {marks}, with a mixing error of 24 meV/atom "
             "[@hautier2012]. "
         )
     if used.n_interfaces:

@@ -167,7 +167,7 @@ class CampaignResults:
         entries = self.entries()
         unfinished: dict[str, StageDocument | None] = {}
         running: set[str] = set()
-        for uuid, candidate, state, *failure in self.jobs.not_done():
+        for uuid, candidate, *failure, state in self.jobs.not_done():
             unfinished[uuid] = _failed(*failure) if state == "failed" else None
             if state == "running":
                 running.add(candidate)
@@ -253,7 +253,7 @@ class CampaignResults:
             InvalidInput: the campaign has no such candidate.
         """
         uuids = tuple(_uuids(self._entry(identifier)).values())
-        return self.jobs.page(JobFilter(of=uuids), by_stage=True)
+        return self.jobs.page(JobFilter(of=uuids), order="stage")
 
     def relaxed(self) -> dict[str, RelaxDocument]:
         """Candidate id -> answer of its relaxation, where there is one."""

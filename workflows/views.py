@@ -97,6 +97,22 @@ class JobView:
 
 
 @dataclass(frozen=True)
+class FailureCause:
+    """Failed jobs with one code, of each candidate those of the earliest stage.
+
+    Args:
+        stages: with how many of them.
+        jobs: the first ones.
+    """
+
+    code: str
+    n_jobs: int
+    n_candidates: int
+    stages: dict[str, int]
+    jobs: tuple[JobView, ...]
+
+
+@dataclass(frozen=True)
 class CandidateView:
     """All that is known of one candidate."""
 

@@ -183,7 +183,7 @@ def test_filters_and_pages(table):
     paged = [job.uuid for start in range(6) for job in listed.page(limit=1, offset=start)]
     assert paged == everything
     assert len(everything) == 6
-    stages = [job.stage for job in listed.page(by_stage=True)]
+    stages = [job.stage for job in listed.page(order="stage")]
     assert stages == ["enumerate", "relax", "relax", "transport", "transport", "rank"]
     for wanted, number in (
         (JobFilter(stage="relax"), 2),

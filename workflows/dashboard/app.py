@@ -27,7 +27,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from screening.errors import InvalidInput, NotFinished, ScreeningError
-from workflows.dashboard.pages import overview, provenance
+from workflows.dashboard import actions
+from workflows.dashboard.pages import (
+    candidate,
+    candidate_files,
+    failures,
+    job,
+    job_parts,
+    jobs,
+    overview,
+    provenance,
+    rankings,
+)
 from workflows.dashboard.rendering import Site, campaign_of, prefix_of, render, site_of
 from workflows.dashboard.security import HEADERS, Guard, Keys
 from workflows.dashboard.served import served
@@ -80,11 +91,34 @@ def create_app(settings: DashboardSettings) -> Starlette:
         Route("/", overview.overview),
         Route("/funnel.{ending}", overview.funnel_file),
         Route("/stages.{ending}", overview.stages_file),
+        Route("/rankings", rankings.rankings),
+        Route("/rankings.{ending}", rankings.rankings_file),
+        Route("/pareto.{ending}", rankings.pareto_file),
+        Route("/candidates/{id}", candidate.candidate),
+        Route("/candidates/{id}/scene.json", candidate_files.scene_file),
+        Route("/candidates/{id}/motion", candidate_files.motion_part),
+        Route("/candidates/{id}/arrays/{name}", candidate_files.array_file),
+        Route("/candidates/{id}/{file}", candidate_files.candidate_file),
+        Route("/jobs", jobs.jobs),
+        Route("/jobs.{ending}", jobs.jobs_file),
+        Route("/jobs/{uuid}", job.job),
+        Route("/jobs/{uuid}/log", job_parts.job_log),
+        Route("/jobs/{uuid}/inputs", job_parts.job_inputs),
+        Route("/jobs/{uuid}/steps/{file}", job_parts.job_plot),
+        Route("/jobs/{uuid}/files/{name:path}", job_parts.job_file),
+        Route("/jobs/{uuid}/ends/{name:path}", job_parts.job_file_end),
+        Route("/failures", failures.failures),
+        Route("/failures.{ending}", failures.failures_file),
         Route("/provenance", provenance.provenance),
         Route("/provenance/ingredients", provenance.ingredients_part),
         Route("/citations.bib", provenance.citations_file),
         Route("/campaign.yaml", provenance.config_file),
     ]
+    if settings.allow_actions:
+        pages += [
+            Route("/actions/{kind}", actions.ask, methods=["GET"]),
+            Route("/actions/{kind}", actions.act, methods=["POST"]),
+        ]
     app = Starlette(
         routes=[
             Route("/", _campaigns),

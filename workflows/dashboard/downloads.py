@@ -104,9 +104,13 @@ def _figure(plot: Plot, ending: Literal["svg", "pdf"], width: Width) -> Response
 
 
 def _file(name: str, kind: str, content: bytes) -> Response:
+    return Response(content, media_type=kind, headers=attached(name))
+
+
+def attached(name: str) -> dict[str, str]:
+    """Headers of what a browser saves under a name rather than shows."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
-    headers = {"Content-Disposition": f'attachment; filename="{safe}"'}
-    return Response(content, media_type=kind, headers=headers)
+    return {"Content-Disposition": f'attachment; filename="{safe}"'}
 
 
 def _json(value: Any) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -340,9 +340,15 @@ class JobTable:
         """All or nothing, and nobody else writes meanwhile."""
         return _Transaction(self._connection)
 
-    def select(self, sql: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    def select(
+        self, sql: str, parameters: tuple[object, ...] | Mapping[str, object] = ()
+    ) -> Iterator[tuple[Any, ...]]:
         """Read anything; for the read model."""
         return self._connection.execute(sql, parameters)
+
+    def define(self, name: str, n_arguments: int, function: Callable[..., Any]) -> None:
+        """Make a function known to `select`: the same arguments always give the same."""
+        self._connection.create_function(name, n_arguments, function, deterministic=True)
 
 
 class _Transaction:

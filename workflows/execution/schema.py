@@ -40,7 +40,6 @@ create table if not exists spawned (
     idx integer not null,
     primary key (spawner_uuid, spawner_idx, position)
 );
-create index if not exists jobs_run on jobs (run, stage, state);
 create table if not exists runs (
     run integer primary key,
     campaign text not null,
@@ -85,6 +84,14 @@ create table if not exists orders (
 create table if not exists notes (name text primary key, text text not null, at real not null);
 """
 _LATER_COLUMNS = {"n_atoms": "integer", "n_steps": "integer", "core_hours": "real"}
+# Lists and counts read these alone, not the rows, which are specification for the most part. Files
+# of an earlier version have them once somebody writes there, and are read without until then.
+_INDEXES = """
+drop index if exists jobs_run;
+create index if not exists jobs_listed on jobs
+    (run, stage, state, candidate, uuid, idx, code, attempts, started_at, ended_at, core_hours);
+create index if not exists jobs_parts on jobs (run, stage, uuid, idx) where idx > 1;
+"""
 
 
 def ensure_tables(connection: sqlite3.Connection) -> None:
@@ -92,6 +99,7 @@ def ensure_tables(connection: sqlite3.Connection) -> None:
     connection.executescript(_TABLES)
     for name in lacks_columns(connection):
         connection.execute(f"alter table jobs add column {name} {_LATER_COLUMNS[name]}")
+    connection.executescript(_INDEXES)
 
 
 def lacks_columns(connection: sqlite3.Connection) -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.path import Path
 
 from workflows.figures.palette import ion_mark
 from workflows.figures.style import STYLE, Width, new_figure
-from workflows.pareto_points import ParetoPoint, pareto_points
+from workflows.pareto_points import ParetoPoint, Quantity, pareto_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,9 @@ _ARROW_DOWN = Path(  # a bar at the point, and an arrow that hangs from it
 _GREY = "0.5"
 
 
-def pareto_figure(rows: Sequence[RankedCandidate], width: Width = "column") -> Figure:
+def pareto_figure(
+    rows: Sequence[RankedCandidate], width: Width = "column", quantity: Quantity | None = None
+) -> Figure:
     """σ(300 K), or D where no row has σ, over the window, with 68 % bars; bounds are arrows.
 
     What is hollow or faint is not ranked: rejected or suspect. The line runs along the first Pareto
@@ -37,8 +39,9 @@ def pareto_figure(rows: Sequence[RankedCandidate], width: Width = "column") -> F
     Args:
         rows: of a ranking; those without a place on both axes are left out.
         width: of the figure.
+        quantity: on the second axis; None chooses the one that is known best.
     """
-    found = pareto_points(rows)
+    found = pareto_points(rows, quantity)
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(width, 0.85 if width == "column" else 0.6)
         axes.set_xlabel("electrochemical window (V)")

@@ -20,7 +20,7 @@ from workflows.report.candidate_page import CandidatePage, candidate_page
 from workflows.report.figures import ReportFigure, report_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from screening.ranked import RankedCandidate
     from workflows.dashboard.plot import Plot
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 200
 """Of the ranking in the page; the data that go with it hold all."""
-_MOST_IN_A_LINK = 1_500_000  # browsers do not save larger ones; twice that is too much for some
+_MOST_UNPACKED = 1_500_000  # bytes of a file inside the page
 _TELLER = "its page or halideflow show"
 
 
@@ -74,9 +74,16 @@ class Report:
     left_out: tuple[tuple[str, str], ...]
     downloads: tuple[Download, ...]
 
-    def number_of(self, key: str) -> int:
-        """Of a source, from 1 on."""
-        return next(i for i, source in enumerate(self.sources, start=1) if source.key == key)
+    def numbers_of(self, keys: Iterable[str]) -> list[tuple[int, int]]:
+        """Of sources, from 1 on: the first and last of each unbroken series."""
+        places = {source.key: i for i, source in enumerate(self.sources, start=1)}
+        series: list[tuple[int, int]] = []
+        for number in sorted(places[key] for key in keys):
+            if series and number == series[-1][1] + 1:
+                series[-1] = series[-1][0], number
+            else:
+                series.append((number, number))
+        return series
 
     def page_of(self, identifier: str) -> CandidatePage | None:
         """Of a candidate, where it has one."""
@@ -129,7 +136,7 @@ def report_view(
         without_page=None if chosen else "No candidate has reached a rank.",
         failures=tuple(by_code(results.failures(), results.config.execution.cluster is not None)),
         left_out=tuple(left_out.items()),
-        downloads=tuple(_downloads(results, rows, sources)),
+        downloads=tuple(_downloads(results, rows, sources, {row.id for row in chosen})),
     )
 
 
@@ -186,11 +193,18 @@ def _missing(
 
 
 def _downloads(
-    results: CampaignResults, rows: Sequence[RankedCandidate], sources: Sequence[Citation]
+    results: CampaignResults,
+    rows: Sequence[RankedCandidate],
+    sources: Sequence[Citation],
+    with_page: Collection[str],
 ) -> Iterable[Download]:
-    ranking = json.dumps(
-        [row.model_dump(mode="json") for row in rows], separators=(",", ":"), allow_nan=False
-    )
+    """The ranking, with displacement curves of those that have a page: they are most of it."""
+    without_curves = {"diffusivity": {"__all__": {"msd"}}}
+    listed = [
+        row.model_dump(mode="json", exclude=None if row.id in with_page else without_curves)
+        for row in rows
+    ]
+    ranking = json.dumps(listed, separators=(",", ":"), allow_nan=False)
     yield _download("ranking.json", "application/json", ranking)
     yield _download("citations.bib", "text/plain", to_bibtex(sources))
     yield _download(
@@ -199,9 +213,9 @@ def _downloads(
 
 
 def _download(name: str, media_type: str, text: str) -> Download:
-    """Packed where it is too large for a link."""
+    """Packed where it is large."""
     content = text.encode()
-    if len(content) > _MOST_IN_A_LINK:
+    if len(content) > _MOST_UNPACKED:
         name, media_type = f"{name}.gz", "application/gzip"
         content = gzip.compress(content, mtime=0)
     encoded = base64.b64encode(content).decode()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from workflows.array_files import array_files
 from workflows.candidate_motion import CandidateMotion, motion_of
-from workflows.candidate_structure import structure_of
+from workflows.candidate_structure import structure_of, vacant_sites_of
 from workflows.dashboard.downloads import PlotEnding, csv_response, json_response, plot_response
 from workflows.dashboard.pages.candidate_sections import MotionView, PlotPart
 from workflows.dashboard.plots.arrhenius import arrhenius
@@ -18,6 +19,7 @@ from workflows.dashboard.plots.landscape import landscape, orderings
 from workflows.dashboard.plots.msd import msd
 from workflows.dashboard.plots.voltage import voltage
 from workflows.dashboard.rendering import campaign_of, render
+from workflows.dashboard.scene import structure_scene
 from workflows.glass_files import diffusivity_rows
 from workflows.ordering_energies import ordering_energies
 from workflows.published import compare_published
@@ -81,6 +83,29 @@ def array_file(request: Request) -> Response:
     if name not in listed or listed[name].n_bytes is None:
         raise HTTPException(404, f"{identifier} has no file {name!r}.")
     return FileResponse(listed[name].path, media_type="application/octet-stream", filename=name)
+
+
+def scene_file(request: Request) -> Response:
+    """`/c/SLUG/candidates/ID/scene.json`: the crystal, for structure.js.
+
+    Raises:
+        HTTPException: 404, there is no such candidate, or no crystal of it.
+    """
+    campaign = campaign_of(request)
+    identifier = request.path_params["id"]
+    with campaign.open() as results:
+        known = results.candidate(identifier, _rows(campaign, results, identifier))
+        crystal = structure_of(results, known)
+        if crystal is None:
+            raise HTTPException(404, f"{identifier}: its structure is not stored.")
+        scene = campaign.kept(
+            "scene",
+            (identifier, results.run, crystal),
+            lambda: structure_scene(
+                crystal.structure, vacant_sites_of(results, known, crystal.structure)
+            ),
+        )
+    return Response(orjson.dumps(scene), media_type="application/json")
 
 
 def motion_part(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from screening.errors import InvalidInput
 from workflows.dashboard.downloads import plot_response, table_response
 from workflows.dashboard.plots.pareto import pareto
-from workflows.dashboard.rendering import campaign_of, render
+from workflows.dashboard.rendering import campaign_of, prefix_of, render
 from workflows.export import flat_row
 from workflows.funnel import gate_label
 from workflows.pareto_points import ParetoPoint, Quantity, best_known_quantity, pareto_points
@@ -28,15 +29,18 @@ from workflows.ranking_selection import (
 from workflows.ranking_words import Footnote, common_caveats, footnotes, more_caveats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from screening.ranked import RankedCandidate
     from screening.transport.documents import Diffusivity
+    from workflows.dashboard.plot import Plot
+    from workflows.dashboard.served import ServedCampaign
 
 N_ON_A_PAGE = 100
+_MOST_WITH_BARS = 200
 _LONGEST_CAUSE = 160
 _TELLER = "its page"
 _BEST_IS_HIGH = ("window", SIGMA)
@@ -154,12 +158,17 @@ class RankingsView:
         return urlencode({"y": quantity_name(self.plotted.quantity)})
 
 
-def rankings_view(rows: Sequence[RankedCandidate], query: Mapping[str, str]) -> RankingsView:
+def rankings_view(
+    rows: Sequence[RankedCandidate],
+    query: Mapping[str, str],
+    plot_of: Callable[[Quantity], Plot],
+) -> RankingsView:
     """The page of a ranking.
 
     Args:
         rows: all of the campaign.
         query: of the address.
+        plot_of: makes the Pareto plot of these rows.
 
     Raises:
         InvalidInput: it asks for something that there is not.
@@ -175,7 +184,7 @@ def rankings_view(rows: Sequence[RankedCandidate], query: Mapping[str, str]) -> 
     numbers = {caveat: number for number, caveat in enumerate(caveats, start=1)}
     states = Counter(row.state for row in rows)
     choices = _choices(temperatures_K, quantity, wanted, order)
-    plot = pareto(rows, quantity)
+    plot = plot_of(quantity)
     return RankingsView(
         wanted=wanted,
         query=_query(wanted, order),
@@ -210,10 +219,10 @@ def rankings(request: Request) -> Response:
     campaign = campaign_of(request)
     with campaign.open() as results:
         rows = campaign.ranking(results)
-    try:
-        view = rankings_view(rows, request.query_params)
-    except InvalidInput as error:
-        raise HTTPException(400, str(error)) from error
+    with _wishes():
+        view = rankings_view(
+            rows, request.query_params, lambda quantity: _pareto(request, campaign, rows, quantity)
+        )
     return render(request, "rankings.html", view)
 
 
@@ -223,11 +232,9 @@ def rankings_file(request: Request) -> Response:
     with campaign.open() as results:
         rows = campaign.ranking(results)
     query = request.query_params
-    try:
+    with _wishes():
         wanted = RankingFilter.from_query(query)
         shown = sorted_rows(wanted.rows(rows, _plotted(rows, wanted)), query.get("sort"))
-    except InvalidInput as error:
-        raise HTTPException(400, str(error)) from error
     return table_response(request, "rankings", map(flat_row, shown))
 
 
@@ -236,11 +243,40 @@ def pareto_file(request: Request) -> Response:
     campaign = campaign_of(request)
     with campaign.open() as results:
         rows = campaign.ranking(results)
-    try:
+    with _wishes():
         quantity = _plotted(rows, RankingFilter.from_query(request.query_params))
+    plot = _pareto(request, campaign, rows, quantity)
+    return plot_response(request, plot, request.path_params["ending"])
+
+
+@contextlib.contextmanager
+def _wishes() -> Iterator[None]:
+    """What an address asks for in vain is answered with a page that says so."""
+    try:
+        yield
     except InvalidInput as error:
         raise HTTPException(400, str(error)) from error
-    return plot_response(request, pareto(rows, quantity), request.path_params["ending"])
+
+
+def _pareto(
+    request: Request,
+    campaign: ServedCampaign,
+    rows: Sequence[RankedCandidate],
+    quantity: Quantity,
+) -> Plot:
+    address = f"{prefix_of(request)}/c/{campaign.slug}/candidates"
+
+    def make() -> Plot:
+        n_points = len(pareto_points(rows, quantity).points)
+        first = {row.id for row in rows[:N_ON_A_PAGE]}
+        return pareto(
+            rows,
+            lambda identifier: f"{address}/{identifier}",
+            None if n_points <= _MOST_WITH_BARS else first,
+            quantity,
+        )
+
+    return campaign.kept("pareto", (rows, quantity, address), make)
 
 
 def _plotted(rows: Sequence[RankedCandidate], wanted: RankingFilter) -> Quantity:

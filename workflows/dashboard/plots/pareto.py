@@ -26,6 +26,7 @@ def pareto(
     rows: Sequence[RankedCandidate],
     url_of: Callable[[str], str],
     with_bars: Collection[str] | None,
+    quantity: Quantity | None = None,
 ) -> Plot:
     """σ(300 K), or D where no row has σ, over the window; `customdata` holds the ids.
 
@@ -34,13 +35,14 @@ def pareto(
         url_of: address of a candidate's page from its id.
         with_bars: ids of candidates with error bars and all numbers on hovering; the others are
             small. None: all of them.
+        quantity: on the second axis; None chooses the one that is known best.
     """
-    found = pareto_points(rows)
+    found = pareto_points(rows, quantity)
 
     def draw(width: Width) -> Figure:
         from workflows.figures.pareto import pareto_figure
 
-        return pareto_figure(rows, width)
+        return pareto_figure(rows, width, found.quantity)
 
     return Plot(
         name="pareto",

@@ -123,6 +123,8 @@
     const state = states.get(figure);
     const { data, layout, summary } = state.plot;
     const canvas = canvasOf(figure);
+    const caption = figure.querySelector("figcaption .summary");
+    if (caption) caption.textContent = summary;
     if (data.length === 0) {
       erase(figure);
       canvas.hidden = true;
