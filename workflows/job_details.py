@@ -76,7 +76,7 @@ def details_of(results: CampaignResults, job: JobView, files: Mapping[str, JobFi
     """All of it; `files` are those of the job."""
     parts = results.table.select(
         "select idx, state, attempts, started_at, ended_at, n_steps, core_hours from jobs "
-        "where uuid = ? and run = ? order by idx",
+        "where uuid = ? and +run = ? order by idx",
         (job.uuid, results.run),
     )
     stays = results.table.select(

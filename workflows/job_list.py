@@ -59,7 +59,7 @@ _LAST_QUEUE_JOB = (
 )
 _CORE_HOURS = (
     "(select nullif(sum(part.core_hours), 0) from jobs as part where part.uuid = job.uuid "
-    "and part.run = job.run)"
+    "and +part.run = job.run)"  # the plus: by uuid, not by run
 )
 # What needs somebody, or goes on now, comes before what is over.
 _BY_STATE = _place_in("shown", ("failed", "running", "queued", "paused", "waiting"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from screening.errors import InvalidInput
 from screening.ranked import RankedCandidate
-from workflows.pareto_points import Quantity
+from workflows.pareto_points import Quantity, best_known_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -151,6 +152,39 @@ class RankingFilter:
                 yield lambda row, part=part: (  # type: ignore[misc]
                     part in row.id.lower() or part in row.formula.lower()
                 )
+
+
+@dataclass(frozen=True)
+class RankingFacts:
+    """What a whole ranking holds, whatever is shown of it.
+
+    Args:
+        best_known: what can be plotted of most rows; see `best_known_quantity`.
+        temperatures_K: at which any row has a diffusivity or a bound.
+        hosts: with how many rows.
+        n_of_state: by state; `suspect` counts rows that are done, too.
+    """
+
+    best_known: Quantity
+    temperatures_K: tuple[float, ...]
+    ions: tuple[str, ...]
+    hosts: tuple[tuple[str, int], ...]
+    n_of_state: Mapping[str, int]
+
+    @classmethod
+    def of(cls, rows: Sequence[RankedCandidate]) -> Self:
+        """Of all rows of a ranking."""
+        states = Counter(row.state for row in rows)
+        suspect = Counter("suspect" for row in rows if row.suspect)
+        return cls(
+            best_known=best_known_quantity(rows) or Quantity(),
+            temperatures_K=tuple(
+                sorted({d.temperature_K for row in rows for d in row.diffusivity})
+            ),
+            ions=tuple(sorted({row.mobile_ion for row in rows})),
+            hosts=tuple(sorted(Counter(row.host for row in rows).items())),
+            n_of_state=states + suspect,
+        )
 
 
 def sorted_rows(rows: Sequence[RankedCandidate], order: str | None) -> list[RankedCandidate]:

@@ -93,7 +93,7 @@ def unfinished_behind(
         "select parent, spawned.uuid, spawned.idx from behind join spawned "
         "on spawner_uuid = behind.uuid and spawner_idx = behind.idx where kind != 'addition') "
         "select parent, stage, candidate, count(*) from behind join jobs as job "
-        "on job.uuid = behind.uuid and job.idx = behind.idx where job.run = ? "
+        "on job.uuid = behind.uuid and job.idx = behind.idx where +job.run = ? "
         "and state in ('waiting', 'queued', 'running') group by parent, stage, candidate",
         (wanted, run),
     ):

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from campaigns import SMALL, halideflow, ranking, write_campaign
 
-N_KILLS = 10
+N_KILLS = 6
 SEED = 20
 
 

@@ -62,6 +62,7 @@ class ConfirmationView:
         does: what a button calls it.
         what: which jobs, in words.
         consequences: what would happen; or why nothing would.
+        goes_on_with: command that then goes on with the campaign, where nobody runs it.
         is_possible: whether there is anything to do.
         jobs: the first of those meant.
         n_more: that are not among them.
@@ -73,6 +74,7 @@ class ConfirmationView:
     does: str
     what: str
     consequences: tuple[str, ...]
+    goes_on_with: str | None
     is_possible: bool
     jobs: tuple[JobView, ...]
     n_more: int
@@ -82,10 +84,16 @@ class ConfirmationView:
 
 @dataclass(frozen=True)
 class Notice:
-    """What became of an order; `is_pending` where it has still to be carried out."""
+    """What became of an order.
+
+    Args:
+        is_pending: it has still to be carried out.
+        command: that does so; empty where the run in progress will.
+    """
 
     text: str
-    is_pending: bool
+    is_pending: bool = False
+    command: str = ""
 
 
 def ask(request: Request) -> Response:
@@ -115,25 +123,22 @@ def notice_of(request: Request, results: CampaignResults) -> Notice | None:
     code = f", failed with {order.selection.code}" if order.selection.code else ""
     what = f"{named(order.selection)}{code}"
     if order.kind == "pause":
-        return Notice(f"Paused: {what}. What runs goes on.", is_pending=False)
+        return Notice(f"Paused: {what}. What runs goes on.")
     if order.kind == "resume":
-        return Notice(f"Resumed: {what}.", is_pending=False)
+        return Notice(f"Resumed: {what}.")
     does = "Trying again" if order.kind == "retry" else "Cancelling"
     if order.applied_at is None:
-        by = (
-            "given to the run, which has not carried it out yet"
-            if results.surroundings.is_being_run
-            else "given; some of these jobs are in the queue: `halideflow submit` carries it out"
-        )
-        return Notice(f"{does} {what}: {by}.", is_pending=True)
+        if results.surroundings.is_being_run:
+            given = f"{does} {what}: given to the run, which has not carried it out yet."
+            return Notice(given, is_pending=True)
+        path = campaign_of(request).path.absolute()
+        submit = with_campaign("halideflow submit CAMPAIGN", path)
+        return Notice(f"{does} {what}: some of these are in the queue.", True, submit)
     jobs = jobs_in_words(order.n_jobs or 0)
     if order.kind == "cancel":
-        return Notice(f"{does} {what}: {jobs} ended.", is_pending=False)
+        return Notice(f"{does} {what}: {jobs} ended.")
     wait = "waits" if order.n_jobs == 1 else "wait"
-    return Notice(
-        f"{does} {what}: {jobs} {wait} again, and with them what depended on them.",
-        is_pending=False,
-    )
+    return Notice(f"{does} {what}: {jobs} {wait} again, and with them what depended on them.")
 
 
 def _ask(request: Request, fields: Mapping[str, str]) -> Response:
@@ -199,7 +204,9 @@ def _confirmation(
     wanted = jobs_meant(kind, selection.stage, selection.candidate, codes)
     impossible = _nothing_to_do(results, kind, selection, wanted)
     found = results.jobs.page(wanted, limit=_N_NAMED)
-    told = (impossible,) if impossible else _consequences(request, results, kind, selection, wanted)
+    told = (impossible,) if impossible else _consequences(results, kind, selection, wanted)
+    is_left = kind != "pause" and not impossible and not results.surroundings.is_being_run
+    command = with_campaign(results.surroundings.command, campaign_of(request).path.absolute())
     of_code = f", failed with {selection.code}" if selection.code else ""
     given = (
         ("stage", selection.stage), ("candidate", selection.candidate), ("code", selection.code),
@@ -209,6 +216,7 @@ def _confirmation(
         does=_DOES[kind],
         what=f"{named(selection)}{of_code}",
         consequences=told,
+        goes_on_with=command if is_left else None,
         is_possible=not impossible,
         jobs=() if impossible else tuple(found),
         n_more=0 if impossible else results.jobs.count(wanted) - len(found),
@@ -237,39 +245,32 @@ def _nothing_to_do(
 
 
 def _consequences(
-    request: Request,
-    results: CampaignResults,
-    kind: OrderKind,
-    selection: Selection,
-    wanted: JobFilter,
+    results: CampaignResults, kind: OrderKind, selection: Selection, wanted: JobFilter
 ) -> tuple[str, ...]:
     """What would happen, in sentences."""
     jobs = counted(results, wanted)
     if kind == "retry":
-        told = [f"{jobs} wait again, and with them what depended on them."]
+        told = [f"Tried again: {jobs}, and with them what depended on them."]
         if n_again := n_dependents(results, wanted):
-            told.append(f"Among these, {jobs_in_words(n_again)} that were finished are done anew.")
+            told.append(f"Done anew although finished, for it depended on them: {n_again:,}.")
     elif kind == "cancel":
         told = [
-            f"{jobs} end. What is finished stays, and what waits for them goes on without.",
+            f"Ended: {jobs}. What is finished stays, and what waits for them goes on without.",
             "Trying again what failed with CANCELLED takes it back.",
         ]
     elif kind == "pause":
-        told = [f"{jobs} are not started until somebody resumes them."]
+        told = [f"Not started until somebody resumes them: {jobs}."]
         going_on = JobFilter(
             stage=selection.stage, candidate=selection.candidate, states=("running", "queued")
         )
         if n_going_on := results.jobs.count(going_on):
-            told.append(f"{jobs_in_words(n_going_on)} running or in the queue: goes on.")
+            told.append(f"What runs or is in the queue goes on: {jobs_in_words(n_going_on)}.")
     else:
         holds = Orders(results.table).holds()
         lifted = [named(hold) for hold in holds if _lifts(selection, hold)]
         kept = [named(hold) for hold in holds if not _lifts(selection, hold)]
         told = [f"Lifted is the pause of: {', '.join(lifted)}."]
         told += [f"Still paused: {', '.join(kept)}."] if kept else []
-    if kind != "pause" and not results.surroundings.is_being_run:
-        command = with_campaign(results.surroundings.command, campaign_of(request).path)
-        told.append(f"Nobody runs this campaign now; `{command}` goes on with it.")
     return tuple(told)
 
 

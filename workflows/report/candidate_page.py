@@ -54,14 +54,16 @@ class Run:
 
     Args:
         diffusivity: None where the run gave nothing.
-        wall_s: of all its jobs together, where it is known.
+        ended: the numbers behind `outcome`.
+        core_hours: of all its jobs and attempts, where they were counted.
         said: why there is only a bound, what the framework did, caveats; or the failure.
     """
 
     temperature: str
     diffusivity: Diffusivity | None
     outcome: str | None
-    wall_s: float | None
+    ended: str | None
+    core_hours: float | None
     said: tuple[str, ...]
 
 
@@ -165,7 +167,7 @@ def _cell(relaxed: Relaxation) -> RelaxedCell:
 def _runs(moved: Transport, view: CandidateView) -> Iterator[Run]:
     found = {f"{d.temperature_K:g}": d for d in moved.diffusivities}
     took = {
-        f"{job.temperature_K:g}": job.ran_s
+        f"{job.temperature_K:g}": job.core_hours
         for job in view.jobs
         if job.stage == "dynamics" and job.temperature_K is not None
     }
@@ -176,12 +178,11 @@ def _runs(moved: Transport, view: CandidateView) -> Iterator[Run]:
             said = [entry.reason, *(each.message for each in entry.framework), *entry.caveats]
         if failure := moved.failures.get(temperature):
             said.append(f"{failure.code}: {failure.message}")
-        if end:
-            said.append(f"ended, {end.outcome}: {end.message}")
         yield Run(
             temperature,
             entry,
             end.outcome if end else None,
+            end.message if end else None,
             took.get(temperature),
             tuple(dict.fromkeys(text for text in said if text)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,6 @@ from markupsafe import Markup, escape
 from pymatgen.core.periodic_table import Element
 
 from workflows.dashboard.rendering import (
-    duration,
     fixed,
     formula,
     interval,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workflows.report.view import Report
 
 _HERE = Path(__file__).parent
+_WIDEST = 100  # intervals over more than two decades have a power of ten at each end
 _SYMBOL = "(?:" + "|".join(sorted((e.symbol for e in Element), key=len, reverse=True)) + ")"
 _FORMULA = re.compile(rf"(?<![\w(])(?:\(?{_SYMBOL}[\d.]*\)?[\d.]*)+(?<![.(])(?![\w/-])")
 
@@ -48,6 +49,26 @@ def prose(text: str) -> Markup:
     return Markup("".join([*parts, str(escape(text[end:]))]))  # noqa: S704  each part is escaped
 
 
+def spread(value: float, ends: tuple[float, float]) -> Markup:
+    """A value and its interval with one power of ten: `2.8 (2.3…3.3) × 10⁻⁴`."""
+    exponent = math.floor(math.log10(value)) if value > 0 else 0
+    low, high = ends
+    if not low > 0 or high / low > _WIDEST:
+        return Markup("{} ({}…{})").format(scientific(value), scientific(low), scientific(high))
+    if -2 <= exponent < 4:
+        exponent = 0
+    numbers = [number(each / 10**exponent, 2) for each in (value, low, high)]
+    text = Markup("{} ({}…{})").format(*numbers)
+    if exponent == 0:
+        return text
+    return text + Markup(" × 10<sup>{}</sup>").format(str(exponent).replace("-", "−"))
+
+
+def size(n_bytes: int) -> str:
+    """Of a file."""
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:.1f} kB"
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -58,7 +79,6 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        duration=duration,
         fixed=fixed,
         formula=formula,
         interval=interval,
@@ -67,6 +87,8 @@ def _environment() -> jinja2.Environment:
         prose=prose,
         rejection=rejection_label,
         scientific=scientific,
+        size=size,
+        spread=spread,
         thousands=thousands,
         when=when,
     )

@@ -165,7 +165,8 @@ def _missing(
             else ("The enumeration has not ended yet: no candidate is known.")
         )
     if unfinished := [row for row in rows if row.state in ("waiting", "running")]:
-        doing = Counter(f"{row.state}: {row.stage}" for row in unfinished)
+        words = {"waiting": "waiting for", "running": "running"}
+        doing = Counter(f"{words[row.state]} {row.stage}" for row in unfinished)
         listed = ", ".join(f"{number} {what}" for what, number in doing.most_common())
         now = "is being run" if results.surroundings.is_being_run else "is not being run now"
         yield (
@@ -183,7 +184,9 @@ def _missing(
             "This was a rehearsal with a stand-in for VASP: its numbers are those of a "
             "machine-learned potential, not of density functional theory."
         )
-    if used.snapshot.known is None:
+    if used.snapshot.sha256 is None:
+        yield "The last run noted no hash of its reference phases: they are not described."
+    elif used.snapshot.known is None:
         yield (
             f"The reference phases {used.snapshot.name} are not there any more as they were; "
             "only their hash is given."

@@ -200,8 +200,11 @@ class SlurmCluster:
         """The state in which `sacct -c` recorded the end of a job."""
         return self.run("sacct", "-c", "-n", "-P", "-o", "State", "-j", job).stdout.strip()
 
-    def wait_for_start(self, job: str, timeout_s: float = 120) -> None:
-        """Return when a job runs, or has ended already."""
+    def wait_for_start(self, job: str, timeout_s: float = 300) -> None:
+        """Return when a job runs, or has ended already.
+
+        One that a busy node could not launch may be queued again, for two minutes at least.
+        """
         self._wait_for_state(job, ("RUNNING", *ENDED), timeout_s)
 
     def wait_for_end(self, job: str, timeout_s: float = 240) -> str:

@@ -56,6 +56,7 @@ def lock(database, config, queue_job):
         assert jobs.update_one({"uuid": queue_job}, {"$set": left}).modified_count == 1
 
 
+@pytest.mark.slow
 def test_runner_node_and_database_die_in_turn(tmp_path, local):
     config = campaign(tmp_path)
     with (
@@ -82,7 +83,7 @@ def test_runner_node_and_database_die_in_turn(tmp_path, local):
         slurm.run("scontrol", "update", f"NodeName={slurm.node}", "State=RESUME")
 
         # The node dies while a batch runs of which a part has answered.
-        until(lambda: answered(config, "dynamics"), "some dynamics has answered")
+        until(lambda: answered(config, "dynamics"), "some dynamics has answered", 600)
         slurm.kill_node()
         before = answered(config, "dynamics")
         assert 1 <= len(before) < 3

@@ -59,7 +59,10 @@ def test_people_have_their_way(slurm, queue_database, tmp_path, local):
         assert "no room for 3 more jobs" in submitted.stderr
         sent_to(config, resources=ONE_EACH, budget_core_hours=budget_for_one(config))
         until(lambda: states(config, "relax").count("done") == 1, "one is paid for")
-        assert "no room for 2 more jobs" in halideflow("status", config).stdout
+        until(
+            lambda: "no room for 2 more jobs" in halideflow("status", config).stdout,
+            "the budget keeps the two others",
+        )
         assert (
             "execution.budget_core_hours" in halideflow("jobs", config, "--stage", "relax").stdout
         )

@@ -310,6 +310,7 @@ def report(temperature_K, dimension=2):
             spacing_A=0.2,
         ),
         sites=(),
+        jumps=None,
         van_hove=VanHove(self_r_A=(), distinct_r_A=(), curves=()),
     )
 

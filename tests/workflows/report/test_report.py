@@ -18,7 +18,7 @@ from campaigns import CELLS, halideflow, overlapping, ranking, write_campaign
 from screening.documents import Failure
 from workflows.cli.results import open_results
 from workflows.report import view as report_views
-from workflows.report.page import prose, render_report
+from workflows.report.page import prose, render_report, spread
 from workflows.report.view import report_view
 
 
@@ -118,7 +118,7 @@ def test_a_candidate_s_page(results, page):
     assert candidate.voltage is not None
     assert candidate.arrhenius is not None
     assert [run.temperature for run in candidate.runs] == ["300", "600"]
-    assert all(run.wall_s for run in candidate.runs)
+    assert all(run.core_hours for run in candidate.runs)
     assert len(candidate.msd) == 2
     lattice = candidate.view.relax.result.structure.lattice
     assert f"a = {lattice.a:.3f}" in page.text
@@ -249,6 +249,19 @@ def test_a_changed_snapshot_is_not_described(results, monkeypatch):
     monkeypatch.setattr(report_views, "ingredients", lambda _: changed)
     missing = report_view(results, 0).missing
     assert any("are not there any more as they were" in text for text in missing)
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "html"),
+    [
+        (2.8e-4, (2.3e-4, 3.31e-4), "2.8 (2.3…3.3) × 10<sup>−4</sup>"),
+        (9.4e-5, (8e-5, 1.2e-4), "9.4 (8…12) × 10<sup>−5</sup>"),
+        (0.6, (0.25, 1.4), "0.6 (0.25…1.4)"),
+        (1e-4, (1e-6, 1e-3), "1.0 × 10<sup>−4</sup> (1.0 × 10<sup>−6</sup>…1.0 × 10<sup>−3</sup>)"),
+    ],
+)
+def test_a_value_with_its_interval(value, ends, html):
+    assert spread(value, ends) == html
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from workflows.dashboard.downloads import table_response
 from workflows.dashboard.rendering import campaign_of, render
 from workflows.execution_settings import QUEUED_STAGES
 from workflows.job_list import JobFilter
-from workflows.views import JobView
+from workflows.views import FailureCause, JobView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,16 +32,15 @@ class FailureGroup:
     """Jobs that failed with one code.
 
     Args:
-        stages: with how many of them.
-        jobs: the first ones.
+        cause: candidates and the first jobs, of the stages where the cause lies; None where it lies
+            in what other jobs failed with.
+        n_jobs: of all stages.
     """
 
     code: str
     n_jobs: int
-    n_candidates: int
-    stages: tuple[tuple[str, int], ...]
+    cause: FailureCause | None
     advice: Advice
-    jobs: tuple[JobView, ...]
 
 
 @dataclass(frozen=True)
@@ -74,20 +72,27 @@ def failures_view(
     results: CampaignResults, campaign: Path, notice: Notice | None = None
 ) -> FailuresView:
     """The page of a campaign, whose file or folder is `campaign`."""
-    again = {
-        stage: JobFilter(stage=stage, states=("done",), min_attempts=2) for stage in QUEUED_STAGES
-    }
-    counts = {stage: results.jobs.count(wanted) for stage, wanted in again.items()}
-    first = [
-        job
-        for stage, wanted in again.items()
-        if counts[stage]
-        for job in results.jobs.page(wanted, limit=_N_TRIED_AGAIN)
+    codes, causes = results.jobs.codes(), results.jobs.causes(_N_FIRST)
+    groups = [
+        FailureGroup(
+            cause.code,
+            codes.pop(cause.code, cause.n_jobs),
+            cause,
+            _advice(results, campaign, cause.code, max(cause.stages, key=cause.stages.__getitem__)),
+        )
+        for cause in causes
     ]
+    groups += [
+        FailureGroup(code, n_jobs, None, _advice(results, campaign, code, None))
+        for code, n_jobs in codes.items()
+    ]
+    again = JobFilter(stages=QUEUED_STAGES, states=("done",), min_attempts=2)
     return FailuresView(
-        groups=_groups(results, campaign),
-        tried_again=tuple(first[:_N_TRIED_AGAIN]),
-        n_tried_again=tuple((stage, number) for stage, number in counts.items() if number),
+        groups=tuple(groups),
+        tried_again=tuple(results.jobs.page(again, limit=_N_TRIED_AGAIN, order="stage")),
+        n_tried_again=tuple(
+            (stage, sum(states.values())) for stage, states in results.jobs.counts(again).items()
+        ),
         left_out=tuple(results.left_out_files().items()),
         left_out_advice=_advice(results, campaign, _LEFT_OUT, None),
         notice=notice,
@@ -112,8 +117,8 @@ def failures_file(request: Request) -> Response:
         {
             "code": group.code,
             "n_jobs": group.n_jobs,
-            "n_candidates": group.n_candidates,
-            "stages": ", ".join(f"{stage} {number}" for stage, number in group.stages),
+            "n_candidates": group.cause.n_candidates if group.cause else None,
+            "stages": group.cause.stages if group.cause else None,
             "meaning": group.advice.meaning,
             "action": group.advice.action,
             "command": group.advice.command,
@@ -130,34 +135,6 @@ def failures_file(request: Request) -> Response:
         for name, reason in view.left_out
     ]
     return table_response(request, "failures", rows)
-
-
-def _groups(results: CampaignResults, campaign: Path) -> tuple[FailureGroup, ...]:
-    stages: dict[str, Counter[str]] = {}
-    candidates: Counter[str] = Counter()
-    for code, stage, n_jobs in results.table.select(
-        "select coalesce(code, ''), stage, count(*) from jobs where run = ? and state = 'failed' "
-        "and stage is not null group by code, stage",
-        (results.run,),
-    ):
-        stages.setdefault(code, Counter())[stage] += n_jobs
-    for code, n_candidates in results.table.select(
-        "select coalesce(code, ''), count(distinct candidate) from jobs where run = ? "
-        "and state = 'failed' group by code",
-        (results.run,),
-    ):
-        candidates[code] = n_candidates
-    return tuple(
-        FailureGroup(
-            code,
-            number.total(),
-            candidates[code],
-            tuple(number.most_common()),
-            _advice(results, campaign, code, number.most_common(1)[0][0]),
-            tuple(results.jobs.page(JobFilter(states=("failed",), codes=(code,)), limit=_N_FIRST)),
-        )
-        for code, number in sorted(stages.items(), key=lambda it: (-it[1].total(), it[0]))
-    )
 
 
 def _advice(results: CampaignResults, campaign: Path, code: str, stage: str | None) -> Advice:

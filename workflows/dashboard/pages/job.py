@@ -39,11 +39,15 @@ _PRINTED = ("queue.out", "queue.err", "vasp.out", "std_err.txt", "OSZICAR", "cus
 
 @dataclass(frozen=True)
 class LogView:
-    """The end of a log; `note` says where it is from, or why there is none."""
+    """The end of a log; `note` says where it is from, or why there is none.
+
+    Args:
+        is_empty: there is a file, and nothing in it.
+    """
 
     text: str
     note: str
-    is_cut: bool
+    is_empty: bool
 
 
 @dataclass(frozen=True)
@@ -177,9 +181,8 @@ def _plots(results: CampaignResults, job: JobView) -> tuple[str, tuple[PlotSlot,
 def _log(results: CampaignResults, job: JobView) -> LogView:
     log = log_of(results, job, most_bytes=_LOG_BYTES, may_fetch=False)
     end = end_of_text(log.content, N_LINES, is_whole=len(log.content) < _LOG_BYTES)
-    is_cut = bool(end.note)
-    note = f"{log.note}, {end.note}" if is_cut else log.note
-    return LogView(end.text, note, is_cut)
+    note = f"{log.note}, {end.note}" if end.note else log.note
+    return LogView(end.text, note, is_empty=log.is_live and not log.content)
 
 
 def _printed(files: Iterable[JobFile]) -> Iterator[JobFile]:

@@ -15,6 +15,7 @@ from workflows.dashboard.actions import Notice, notice_of
 from workflows.dashboard.downloads import table_response
 from workflows.dashboard.rendering import campaign_of, render
 from workflows.execution.orders import Order, Orders
+from workflows.execution_settings import QUEUED_STAGES
 from workflows.job_list import JobFilter, JobOrder
 from workflows.views import SHOWN_STATES, STAGES, JobView, ShownState
 from workflows.waiting import Hold, holds_of
@@ -36,20 +37,21 @@ OUTCOMES = {
     AGAIN: "succeeded, but not at the first attempt",
 }
 """Values of `outcome` in the address."""
-_COLUMNS: tuple[tuple[JobOrder | None, str, str], ...] = (
-    ("state", "state", ""),
+_COLUMNS: tuple[tuple[JobOrder, str, str], ...] = (
     ("stage", "stage", ""),
     ("candidate", "candidate", ""),
-    (None, "T", "K"),
-    ("worker", "where", ""),
+    ("state", "state, and why", ""),
+    ("temperature", "T", "K"),
+    ("worker", "worker and queue id", ""),
     ("attempts", "attempts", ""),
     ("waited", "waited", ""),
     ("ran", "ran", ""),
     ("core_hours", "core-hours", ""),
     ("ended", "last change", ""),
 )
+_OF_QUEUES = ("worker", "waited")
 _ORDERS: tuple[JobOrder, ...] = get_args(JobOrder)
-_NUMBERS = ("attempts", "waited", "ran", "core_hours")
+_NUMBERS = ("temperature", "attempts", "waited", "ran", "core_hours")
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class JobsQuery:
             states = ("done",)
         return JobFilter(
             stage=self.stage,
+            stages=QUEUED_STAGES if self.outcome == AGAIN and not self.stage else (),
             candidate=self.candidate,
             states=states,
             codes=(self.code,) if self.code else (),
@@ -118,15 +121,14 @@ class Column:
 
     Args:
         order: ascending or descending, where it is sorted by; else None.
-        query: of the page sorted by it; the other way round where it is already. None where it
-            cannot be.
+        query: of the page sorted by it; the other way round where it is already.
     """
 
     label: str
     unit: str
     is_number: bool
     order: str | None
-    query: str | None
+    query: str
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class JobsView:
         query: of the address, without the number of the page.
         rows: of this page.
         counts: of all pages, by state.
+        has_queue: whether any job was ever sent to a queue.
         nearest: candidates that may have been meant, where none is called so.
         codes: of failed jobs, with how many there are.
         history: what was asked of the campaign, the last ones.
@@ -149,6 +152,7 @@ class JobsView:
     counts: tuple[tuple[ShownState, int], ...]
     page: int
     n_pages: int
+    has_queue: bool
     nearest: tuple[str, ...]
     stages: tuple[str, ...]
     states: tuple[ShownState, ...]
@@ -186,14 +190,16 @@ def jobs_view(
     status = results.status()
     for states in status.values():
         of_all.update(states)
+    ((has_queue,),) = results.table.select("select exists (select 1 from queue_jobs)")
     return JobsView(
         wanted=wanted,
         query=wanted.address(),
-        columns=tuple(_columns(wanted)),
+        columns=tuple(_columns(wanted, bool(has_queue))),
         rows=tuple(rows),
         counts=tuple((state, totals[state]) for state in SHOWN_STATES if totals[state]),
         page=page,
         n_pages=n_pages,
+        has_queue=bool(has_queue),
         nearest=_nearest(results, wanted.candidate) if wanted.candidate and not rows else (),
         stages=tuple(status),
         states=tuple(s for s in SHOWN_STATES if of_all[s] or s == wanted.state),
@@ -253,10 +259,9 @@ def _sorting(wanted: JobsQuery) -> dict[str, Any]:
     }
 
 
-def _columns(wanted: JobsQuery) -> Iterable[Column]:
+def _columns(wanted: JobsQuery, has_queue: bool) -> Iterable[Column]:
     for name, label, unit in _COLUMNS:
-        if name is None:
-            yield Column(label, unit, is_number=True, order=None, query=None)
+        if name in _OF_QUEUES and not has_queue:
             continue
         order = {name: "ascending", f"-{name}": "descending"}.get(wanted.sort)
         is_number = name in _NUMBERS

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -13,14 +13,16 @@ from starlette.exceptions import HTTPException
 
 from screening.errors import InvalidInput
 from workflows.dashboard.downloads import plot_response, table_response
+from workflows.dashboard.pages.candidate_sections import PlotPart
 from workflows.dashboard.plots.pareto import pareto
 from workflows.dashboard.rendering import campaign_of, prefix_of, render
 from workflows.export import flat_row
 from workflows.funnel import gate_label
-from workflows.pareto_points import ParetoPoint, Quantity, best_known_quantity, pareto_points
+from workflows.pareto_points import ParetoPoints, Quantity, pareto_points
 from workflows.ranking_selection import (
     SIGMA,
     STATES,
+    RankingFacts,
     RankingFilter,
     quantity_name,
     quantity_named,
@@ -117,6 +119,7 @@ class RankingsView:
         states: that rows have.
         hosts: with how many candidates.
         caveats: numbered from 1.
+        plot: None where the table alone is wanted.
         marked: ids of the plotted ones among the shown, as JSON; None: all of them.
     """
 
@@ -138,8 +141,7 @@ class RankingsView:
     more_caveats: str
     plotted: PlotChoice
     plots: tuple[PlotChoice, ...]
-    plot_summary: str
-    plot_title: str
+    plot: PlotPart | None
     marked: str | None
 
     @property
@@ -160,31 +162,31 @@ class RankingsView:
 
 def rankings_view(
     rows: Sequence[RankedCandidate],
+    facts: RankingFacts,
     query: Mapping[str, str],
-    plot_of: Callable[[Quantity], Plot],
+    plot_of: Callable[[Quantity], Plot] | None,
 ) -> RankingsView:
     """The page of a ranking.
 
     Args:
         rows: all of the campaign.
+        facts: of these rows.
         query: of the address.
-        plot_of: makes the Pareto plot of these rows.
+        plot_of: makes the Pareto plot of these rows; None where the table alone is wanted.
 
     Raises:
         InvalidInput: it asks for something that there is not.
     """
     wanted, order = RankingFilter.from_query(query), query.get("sort", "")
-    quantity = _plotted(rows, wanted)
+    quantity = _plotted(facts, wanted)
     shown = sorted_rows(wanted.rows(rows, quantity), order)
     n_pages = max(1, -(-len(shown) // N_ON_A_PAGE))
     page = min(_page(query), n_pages)
     here = shown[(page - 1) * N_ON_A_PAGE : page * N_ON_A_PAGE]
-    temperatures_K = sorted({d.temperature_K for row in rows for d in row.diffusivity})
+    temperatures_K = facts.temperatures_K
     caveats, n_more = common_caveats(here)
     numbers = {caveat: number for number, caveat in enumerate(caveats, start=1)}
-    states = Counter(row.state for row in rows)
     choices = _choices(temperatures_K, quantity, wanted, order)
-    plot = plot_of(quantity)
     return RankingsView(
         wanted=wanted,
         query=_query(wanted, order),
@@ -193,24 +195,19 @@ def rankings_view(
         rows=tuple(_row(row, temperatures_K, numbers) for row in here),
         n_shown=len(shown),
         n_all=len(rows),
-        n_unfinished=states["waiting"] + states["running"],
+        n_unfinished=sum(facts.n_of_state.get(state, 0) for state in ("waiting", "running")),
         page=page,
         n_pages=n_pages,
-        ions=tuple(sorted({row.mobile_ion for row in rows})),
-        states=tuple(
-            state
-            for state in STATES
-            if states[state] or (state == "suspect" and any(row.suspect for row in rows))
-        ),
-        hosts=tuple(sorted(Counter(row.host for row in rows).items())),
+        ions=facts.ions,
+        states=tuple(state for state in STATES if facts.n_of_state.get(state)),
+        hosts=facts.hosts,
         footnotes=tuple(footnotes(here, _TELLER)),
         caveats=tuple(caveats),
         more_caveats=more_caveats(n_more, _TELLER) if n_more else "",
         plotted=next(choice for choice in choices if choice.is_chosen),
         plots=choices,
-        plot_summary=plot.summary,
-        plot_title=plot.title,
-        marked=None if wanted.is_open else _ids(pareto_points(shown, quantity).points),
+        plot=PlotPart.of(plot_of(quantity)) if plot_of else None,
+        marked=None if wanted.is_open else _ids(pareto_points(shown, quantity)),
     )
 
 
@@ -221,7 +218,10 @@ def rankings(request: Request) -> Response:
         rows = campaign.ranking(results)
     with _wishes():
         view = rankings_view(
-            rows, request.query_params, lambda quantity: _pareto(request, campaign, rows, quantity)
+            rows,
+            _facts(campaign, rows),
+            request.query_params,
+            None if _is_for_table(request) else partial(_pareto, request, campaign, rows),
         )
     return render(request, "rankings.html", view)
 
@@ -234,7 +234,9 @@ def rankings_file(request: Request) -> Response:
     query = request.query_params
     with _wishes():
         wanted = RankingFilter.from_query(query)
-        shown = sorted_rows(wanted.rows(rows, _plotted(rows, wanted)), query.get("sort"))
+        shown = sorted_rows(
+            wanted.rows(rows, _plotted(_facts(campaign, rows), wanted)), query.get("sort")
+        )
     return table_response(request, "rankings", map(flat_row, shown))
 
 
@@ -244,9 +246,16 @@ def pareto_file(request: Request) -> Response:
     with campaign.open() as results:
         rows = campaign.ranking(results)
     with _wishes():
-        quantity = _plotted(rows, RankingFilter.from_query(request.query_params))
+        wanted = RankingFilter.from_query(request.query_params)
+        quantity = _plotted(_facts(campaign, rows), wanted)
     plot = _pareto(request, campaign, rows, quantity)
     return plot_response(request, plot, request.path_params["ending"])
+
+
+def _is_for_table(request: Request) -> bool:
+    """Whether a page asks that only puts the table in the place of its own."""
+    headers = request.headers
+    return "HX-Request" in headers and "HX-History-Restore-Request" not in headers
 
 
 @contextlib.contextmanager
@@ -279,9 +288,13 @@ def _pareto(
     return campaign.kept("pareto", (rows, quantity, address), make)
 
 
-def _plotted(rows: Sequence[RankedCandidate], wanted: RankingFilter) -> Quantity:
+def _facts(campaign: ServedCampaign, rows: Sequence[RankedCandidate]) -> RankingFacts:
+    return campaign.kept("ranking", rows, lambda: RankingFacts.of(rows))
+
+
+def _plotted(facts: RankingFacts, wanted: RankingFilter) -> Quantity:
     asked = quantity_named(wanted.y) if wanted.y else None
-    return asked or best_known_quantity(rows) or Quantity()
+    return asked or facts.best_known
 
 
 def _page(query: Mapping[str, str]) -> int:
@@ -340,7 +353,7 @@ def _why(row: RankedCandidate) -> str:
     if row.rejection is not None:
         gate = gate_label(row.rejection.gate, row.rejection.threshold)
         value = row.rejection.value
-        return f"{gate} is not met: {'unknown' if value is None else f'{value:.3g}'}"
+        return f"{gate}: it has {'an unknown one' if value is None else f'{value:.2g}'}"
     if row.failure is not None:
         return _shortened(f"{row.stage}, {row.failure.code}: {row.failure.message}")
     if row.state != "done":
@@ -367,5 +380,5 @@ def _choices(
     )
 
 
-def _ids(points: Sequence[ParetoPoint]) -> str:
-    return orjson.dumps([point.id for point in points]).decode()
+def _ids(found: ParetoPoints) -> str:
+    return orjson.dumps([point.id for point in found.points]).decode()

@@ -98,7 +98,7 @@ def _energy(steps: JobSteps) -> _Drawing:
             last_eV = float(steps.parts[-1].energies_eV[-1]) / share
             fell_eV = float(steps.parts[0].energies_eV[0]) / share - last_eV
             summary = (
-                f"After {steps.n_done:,} steps the energy is {last_eV:.4f} eV{per}, "
+                f"After {steps.n_done:,} steps the energy is {_fixed(last_eV)} eV{per}, "
                 f"{number(1000 * fell_eV)} meV{per} below that of the first step."
             )
         return _Drawing("Energy over steps", f"energy (eV{_unit(steps)})", summary, lines)
@@ -160,6 +160,10 @@ def _force(steps: JobSteps) -> _Drawing:
             f"{number(float(lines[-1].y[-1]))} eV/Å."
         )
     return _Drawing("Largest force over steps", "force (eV/Å)", summary, lines, is_log=True)
+
+
+def _fixed(energy_eV: float) -> str:
+    return f"{energy_eV:.4f}".replace("-", "−")
 
 
 def _unit(steps: JobSteps) -> str:

@@ -141,8 +141,10 @@
     const height = layout.height ?? canvas.clientHeight;
     const wanted = { ...themed(layout, colours, isSelectable), height, width: canvas.clientWidth };
     await Plotly.react(canvas, coloured(data, colours), wanted, config(isSelectable, isFixed));
-    canvas.setAttribute("role", "img");
+    // The summary stands for what is drawn; the buttons beside it can be reached.
+    canvas.setAttribute("role", "group");
     canvas.setAttribute("aria-label", summary);
+    for (const svg of canvas.querySelectorAll(".main-svg")) svg.setAttribute("aria-hidden", "true");
     figure.dataset.drawn = "";
     if (!state.listens) listen(figure, canvas);
   }
