@@ -79,8 +79,9 @@ _ORDERS: dict[JobOrder, str] = {
     "started": "job.started_at",
     "ended": "coalesce(job.ended_at, job.started_at)",
 }
-# What the table says of jobs that are shown in a state.
+_FINISHED = ("done", "rejected", "failed", "skipped")
 _UNFINISHED = ("waiting", "queued", "running")
+# What the table says of jobs that are shown in a state.
 _STORED: dict[ShownState, tuple[str, ...]] = {"paused": _UNFINISHED, "waiting": _UNFINISHED}
 
 
@@ -167,11 +168,12 @@ class JobList:
     def counts(self, wanted: JobFilter = EVERY_JOB) -> dict[str, dict[str, int]]:
         """How many there are, by stage and state."""
         found: dict[str, dict[str, int]] = {}
-        jobs, parameters = self._jobs("job.stage, count(*)", wanted)
-        for stage, number, state in self.table.select(
-            f"{jobs} group by job.stage, shown", parameters
-        ):
-            found.setdefault(stage, {})[state] = number
+        for stored in (_FINISHED, _UNFINISHED):  # of the first, the index has them in groups
+            jobs, parameters = self._jobs("job.stage, count(*)", wanted, stored)
+            for stage, number, state in self.table.select(
+                f"{jobs} group by job.stage, shown", parameters
+            ):
+                found.setdefault(stage, {})[state] = number
         return {stage: found[stage] for stage in STAGES if stage in found}
 
     def page(
@@ -276,18 +278,17 @@ class JobList:
             parameters,
         )
 
-    def _jobs(self, columns: str, wanted: JobFilter) -> tuple[str, dict[str, object]]:
+    def _jobs(
+        self, columns: str, wanted: JobFilter, stored: Sequence[str] = ()
+    ) -> tuple[str, dict[str, object]]:
         """A query for them, whose last column is the state that they are shown in.
 
-        What a process left running when it was killed waits, unless it is in a queue.
+        Args:
+            columns: in SQL.
+            wanted: which of them.
+            stored: only those of which the table says one of these states.
         """
-        now = "job.state"
-        if not self.surroundings.is_being_run:
-            left = f"job.state in ('queued', 'running') and not {_IN_QUEUE}"
-            now = f"iif({left}, 'waiting', job.state)"
-        shown = now
-        if holds_of(self.table):
-            shown = f"iif({now} = 'waiting' and {_IS_HELD}, 'paused', {now})"
+        shown = "job.state" if stored == _FINISHED else self._shown
         in_parts = [
             stage
             for (stage,) in self.table.select(
@@ -295,6 +296,10 @@ class JobList:
             )
         ]
         condition, parameters = wanted.condition()
+        if stored:
+            condition += f" and job.state in ({_list(stored)})"
+        if stored == _UNFINISHED:  # few of many, mostly: found by the index
+            condition += f" and job.stage in ({_list(STAGES)})"
         if in_parts:  # of the others every job is its own last part
             of_these = "job.stage in (select value from json_each(:in_parts))"
             condition += f" and not ({of_these} and {_HAS_LATER_PART})"
@@ -304,6 +309,17 @@ class JobList:
             f"select {columns}, {shown} as shown from jobs as job where {condition}",
             parameters | {"run": self.run, "now": time.time(), "in_parts": _json(in_parts)},
         )
+
+    @property
+    def _shown(self) -> str:
+        """In SQL: what a process left running when it was killed waits, unless it is in a queue."""
+        now = "job.state"
+        if not self.surroundings.is_being_run:
+            left = f"job.state in ('queued', 'running') and not {_IN_QUEUE}"
+            now = f"iif({left}, 'waiting', job.state)"
+        if not holds_of(self.table):
+            return now
+        return f"iif({now} = 'waiting' and {_IS_HELD}, 'paused', {now})"
 
     def _views(self, states: Mapping[int, str]) -> list[JobView]:
         """Jobs by their rows in the table, with the states that they are shown in."""

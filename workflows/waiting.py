@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from workflows.execution_settings import QUEUED_STAGES
+from workflows.views import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _Kind = tuple[str, str | None]  # stage and candidate
 _MOST_NAMED = 2  # kinds of jobs that one waits for
+_SEVERAL = ""  # in the place of a candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,20 @@ def why_paused(holds: Iterable[Hold], stage: str, candidate: str | None) -> str 
 def unfinished_behind(
     table: JobTable, run: int, parents: Iterable[str]
 ) -> dict[str, Counter[_Kind]]:
-    """Each job -> what of it, and of all that it spawned, is not finished."""
+    """Each job -> what of it, and of all that it spawned, is not finished.
+
+    Behind the enumeration there are all jobs but the ranking, which is told without following who
+    spawned whom.
+    """
     found: dict[str, Counter[_Kind]] = defaultdict(Counter)
-    wanted = orjson.dumps(sorted(set(parents))).decode()
+    rest = set(parents)
+    for (uuid,) in table.select(
+        "select uuid from jobs where run = ? and stage = 'enumerate'", (run,)
+    ):
+        if uuid in rest:
+            rest.remove(uuid)
+            found[uuid] = _unfinished(table, run)
+    wanted = orjson.dumps(sorted(rest)).decode()
     for parent, stage, candidate, number in table.select(
         "with recursive behind (parent, uuid, idx) as ("
         "select wanted.value, job.uuid, job.idx from json_each(?) as wanted "
@@ -101,9 +114,33 @@ def unfinished_behind(
     return found
 
 
+def _unfinished(table: JobTable, run: int) -> Counter[_Kind]:
+    """All jobs of a run but its ranking; where they are of many kinds, by stage alone."""
+    unfinished = (
+        "from jobs where run = ? and stage in (select value from json_each(?)) "
+        "and state in ('waiting', 'queued', 'running')"
+    )
+    stages = orjson.dumps([stage for stage in STAGES if stage != "rank"]).decode()
+    kinds = list(
+        table.select(
+            f"select distinct stage, candidate {unfinished} limit {_MOST_NAMED + 1}", (run, stages)
+        )
+    )
+    of = "candidate" if len(kinds) <= _MOST_NAMED else f"'{_SEVERAL}'"
+    return Counter(
+        {
+            (stage, candidate): number
+            for stage, candidate, number in table.select(
+                f"select stage, {of} as of, count(*) {unfinished} group by stage, of",
+                (run, stages),
+            )
+        }
+    )
+
+
 def in_words(unfinished: Mapping[_Kind, int], candidate: str | None) -> str:
     """For instance `waits for stability of KCl-rocksalt-1`, or `waits for 312 jobs: relax 312`."""
-    if len(unfinished) <= _MOST_NAMED:
+    if len(unfinished) <= _MOST_NAMED and all(of != _SEVERAL for _, of in unfinished):
         kinds = []
         for (stage, of), number in unfinished.items():
             name = f"{stage} of {of}" if of else stage

@@ -34,8 +34,9 @@ def spending(table: JobTable, budget_core_hours: float | None) -> Spending:
     """
     ((used,),) = table.select(
         "select coalesce((select sum(core_hours) from queue_jobs), 0.0) + coalesce((select sum("
-        "core_hours) from jobs where not exists (select 1 from queue_job_parts as part where "
-        "part.uuid = jobs.uuid and part.idx = jobs.idx)), 0.0)"
+        "core_hours) from jobs where stage is null or stage not in (select stage from queue_jobs) "
+        "or not exists (select 1 from queue_job_parts as part where part.uuid = jobs.uuid "
+        "and part.idx = jobs.idx)), 0.0)"
     )
     ((promised,),) = table.select(
         "select coalesce(sum(max(core_hours_promised, coalesce(n_cores * (? - started_at) / 3600, "

@@ -113,6 +113,7 @@ def _environment() -> jinja2.Environment:
         fixed=fixed,
         interval=interval,
         scientific=scientific,
+        powers=powers,
         when=when,
         duration=duration,
         thousands=thousands,
@@ -157,6 +158,18 @@ def scientific(value: float | None, digits: int = 2) -> Markup:
     return Markup(
         f"{mantissa.replace('-', '−')} × 10<sup>{str(int(exponent)).replace('-', '−')}</sup>"
     )
+
+
+def powers(bounds: tuple[float, float] | None, digits: int = 2) -> Markup:
+    """Both ends of an interval; `4.2…6.2 × 10⁻⁵` where they share a power of ten."""
+    if bounds is None:
+        return Markup(UNKNOWN)
+    ends = [f"{bound:.{digits - 1}e}".partition("e")[::2] for bound in bounds]
+    (low, exponent), (_, other) = ends
+    low_text, high_text = (scientific(bound, digits) for bound in bounds)
+    if exponent == other and "10<sup>" in low_text and "10<sup>" in high_text:
+        low_text = Markup(escape(low.replace("-", "−")))
+    return low_text + "…" + high_text
 
 
 def when(at: float | None) -> Markup:

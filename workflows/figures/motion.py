@@ -98,7 +98,7 @@ def percolation_figure(reports: Sequence[MotionReport], width: Width = "column")
         if len(reports) == 1:
             axes.set_title("grey: less than one visit expected in this run", fontsize=7)
         else:
-            axes.legend(title="dotted: seen up to here")
+            figure.legend(loc="outside lower center", ncols=4, title="dotted: seen up to here")
     return figure
 
 

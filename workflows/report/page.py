@@ -57,7 +57,7 @@ def spread(value: float, ends: tuple[float, float]) -> Markup:
         return Markup("{} ({}…{})").format(scientific(value), scientific(low), scientific(high))
     if -2 <= exponent < 4:
         exponent = 0
-    numbers = [number(each / 10**exponent, 2) for each in (value, low, high)]
+    numbers = [f"{each / 10**exponent:#.2g}".removesuffix(".") for each in (value, low, high)]
     text = Markup("{} ({}…{})").format(*numbers)
     if exponent == 0:
         return text

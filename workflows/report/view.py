@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workflows.dashboard.plot import Plot
     from workflows.read_model import CampaignResults
 
-MOST_ROWS = 200
+MOST_ROWS = 100
 """Of the ranking in the page; the data that go with it hold all."""
 _MOST_UNPACKED = 1_500_000  # bytes of a file inside the page
 _TELLER = "its page or halideflow show"

@@ -106,6 +106,11 @@ class PlotChoice:
     is_chosen: bool
     query: str
 
+    @property
+    def name(self) -> str:
+        """In addresses."""
+        return quantity_name(self.quantity)
+
 
 @dataclass(frozen=True)
 class RankingsView:
@@ -157,7 +162,7 @@ class RankingsView:
     @property
     def plot_query(self) -> str:
         """Of the plot."""
-        return urlencode({"y": quantity_name(self.plotted.quantity)})
+        return urlencode({"y": self.plotted.name})
 
 
 def rankings_view(

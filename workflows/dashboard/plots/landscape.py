@@ -207,10 +207,7 @@ def orderings(energies: Sequence[OrderingEnergy], identifier: str) -> Plot | Non
         traces=tuple(traces),
         layout={
             "xaxis": {"title": {"text": "ordering, by energy"}, "tickformat": "d"},
-            "yaxis": {
-                "title": {"text": "energy above the lowest (meV/atom)"},
-                "rangemode": "tozero",
-            },
+            "yaxis": {"title": {"text": "energy above the lowest (meV/atom)"}},
             "hovermode": "closest",
             "legend": ABOVE,
             "margin": {"t": 50, "r": 15},

@@ -16,7 +16,8 @@
   function outward(value, isLow) {
     const step = 10 ** (Math.floor(Math.log10(Math.abs(value) || 1)) - DIGITS + 1);
     const whole = isLow ? Math.floor(value / step) : Math.ceil(value / step);
-    return Number((whole * step).toPrecision(DIGITS + 1));
+    const rounded = Number((whole * step).toPrecision(DIGITS + 1));
+    return rounded !== 0 && Math.abs(rounded) < 1e-3 ? rounded.toExponential() : String(rounded);
   }
 
   function ask(sides) {
@@ -34,6 +35,14 @@
     }
     const [x, y] = [ranges.x, ranges.y].map((ends) => [...ends].sort((one, other) => one - other));
     ask([outward(x[0], true), outward(x[1], false), outward(y[0], true), outward(y[1], false)]);
+  });
+
+  // What is best known may become another quantity while a campaign goes on: limits say of which.
+  document.addEventListener("htmx:config:request", (event) => {
+    const { ctx } = event.detail;
+    const fields = ctx.request.body;
+    if (ctx.sourceElement !== filter || !(fields.get("min_y") || fields.get("max_y"))) return;
+    if (!fields.get("y")) fields.set("y", filter.elements.y.dataset.plotted);
   });
 
   clear.addEventListener("click", () => ask(null));
