@@ -137,10 +137,8 @@ class Kind:
         name = f"{self.candidate.id.removesuffix('-1')}-{number}"
         words = {self.candidate.id: name}
         for stage, record in self.records.items():
-            of_all = stage in ("lowest", "polymorph")
-            words[record.uuid] = _uuid(
-                f"{self.candidate.id if of_all else name} {'transport' if stage == 'fit' else stage}"
-            )
+            owner = self.candidate.id if stage in ("lowest", "polymorph") else name
+            words[record.uuid] = _uuid(f"{owner} {'transport' if stage == 'fit' else stage}")
         words |= {_hex(old): _hex(new) for old, new in words.items() if old != self.candidate.id}
         return Ordering(self, name, words, re.compile("|".join(words)))
 
@@ -201,9 +199,7 @@ def write_large_campaign(
     return config
 
 
-def write_ranking(
-    folder: Path, config: CampaignConfig, rows: tuple[RankedCandidate, ...]
-) -> None:
+def write_ranking(folder: Path, config: CampaignConfig, rows: tuple[RankedCandidate, ...]) -> None:
     """What the ranking job leaves when a campaign ends."""
     results = ResultsFolder(folder)
     table = JobTable(results.database)
@@ -248,9 +244,7 @@ class _Writer:
         n_moved = (n_jobs - 2 - 2 * len(self._kinds) - 3 * n_candidates) // len(TEMPERATURES_K)
         fates = self._fates(n_candidates, n_moved)
         began_s = self._began_s
-        self._table.begin_run(
-            self._config.name, self._config.model_dump_json(), VERSIONS, began_s
-        )
+        self._table.begin_run(self._config.name, self._config.model_dump_json(), VERSIONS, began_s)
         root, end = records_of(build_campaign(self._config, {}))
         entries: list[Plain] = []
         spawned: list[Row] = []
@@ -336,9 +330,7 @@ class _Writer:
         self._note_spawned(gate.key, [row.record for row in (*runs, fit)], "replace")
         yield from (*runs, fit)
 
-    def _run_of(
-        self, ordering: Ordering, temperature_K: float, moved: Moved, is_left: bool
-    ) -> Row:
+    def _run_of(self, ordering: Ordering, temperature_K: float, moved: Moved, is_left: bool) -> Row:
         record = ordering.record(f"{temperature_K:g}")
         if is_left:
             return Row(record, self._left())
@@ -386,9 +378,7 @@ class _Writer:
                 values = {path: to_column(document, path) for path in table.columns}
                 table.put(None, values, encode(document))
         self._connection.execute("begin immediate")
-        self._connection.executemany(
-            "insert into spawned values (?, ?, ?, ?, ?, ?)", self._spawned
-        )
+        self._connection.executemany("insert into spawned values (?, ?, ?, ?, ?, ?)", self._spawned)
         self._spawned.clear()
         self._connection.executemany(
             "insert into jobs (uuid, idx, name, stage, candidate, parents, on_missing, spec, "

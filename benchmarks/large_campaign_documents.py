@@ -13,7 +13,6 @@ from monty.json import jsanitize
 
 from screening.documents import (
     Candidate,
-    EnergyConvention,
     Failure,
     Rejection,
     Relaxation,
@@ -113,9 +112,7 @@ def hulls(candidate: Candidate) -> list[Hull]:
             candidate.mobile_ion,
         )
 
-    hull_eV_per_atom = (
-        _FAR_ABOVE_EV_PER_ATOM - assessed(_FAR_ABOVE_EV_PER_ATOM).e_hull_eV_per_atom
-    )
+    hull_eV_per_atom = _FAR_ABOVE_EV_PER_ATOM - assessed(_FAR_ABOVE_EV_PER_ATOM).e_hull_eV_per_atom
     found = []
     for above_eV_per_atom in _ABOVE_HULL_EV_PER_ATOM:
         energy_eV_per_atom = hull_eV_per_atom + above_eV_per_atom
@@ -291,5 +288,3 @@ def at_temperature(run: Plain, temperature_K: float, is_exploded: bool) -> Plain
         }
     result = {**run["result"], "temperature_K": temperature_K}
     return {**run, "temperature_K": temperature_K, "result": result}
-
-

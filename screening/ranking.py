@@ -27,6 +27,9 @@ from screening.ranked import RankedCandidate
 from screening.stability.documents import Stability, StabilityDocument
 from screening.transport.documents import Arrhenius, Diffusivity, Transport, TransportDocument
 
+DETAILS: dict[str, Any] = {"principal": (), "equilibration": None, "msd": ()}
+"""What takes most of the space of a diffusivity; rows leave it to the transport document."""
+
 
 def gate_values(
     relaxation: Relaxation | None = None,
@@ -75,7 +78,7 @@ def summarise(
     last: StageDocument | None,
     last_stage: Literal["transport", "gates"] = "transport",
 ) -> RankedCandidate:
-    """One unranked row from what is known of a candidate.
+    """One unranked row from what is known of a candidate; its diffusivities without `DETAILS`.
 
     A stage not finished yet is None; one that left no document of its own is a StageDocument.
 
@@ -119,7 +122,9 @@ def summarise(
         degeneracy=candidate.origin.degeneracy,
         rejection=rejection,
         failure=decided.failure if decided else None,
-        diffusivity=moved.diffusivities if moved else (),
+        diffusivity=tuple(d.model_copy(update=DETAILS) for d in moved.diffusivities)
+        if moved
+        else (),
         run_ends=moved.ends if moved else {},
         lost_runs={T: failure.code for T, failure in moved.failures.items()} if moved else {},
         **_window(hull),
@@ -130,7 +135,7 @@ def summarise(
 def rank(rows: Iterable[RankedCandidate]) -> tuple[RankedCandidate, ...]:
     """Finished candidates first, numbered from 1, then suspect ones, then all others.
 
-    The others are in the order of how far they came.
+    The others are in the order of how far they came. Ranks that rows have already say nothing.
     """
     rows = tuple(rows)
     finished = [row for row in rows if row.state == "done" and not row.suspect]
@@ -139,7 +144,9 @@ def rank(rows: Iterable[RankedCandidate]) -> tuple[RankedCandidate, ...]:
         (front, *_within_front(row), row) for front, row in zip(fronts, finished, strict=True)
     )
     ranked = [
-        row.model_copy(update={"rank": number, "pareto_front": front})
+        row
+        if (row.rank, row.pareto_front) == (number, front)
+        else row.model_copy(update={"rank": number, "pareto_front": front})
         for number, (front, *_, row) in enumerate(placed, start=1)
     ]
     suspect = sorted(

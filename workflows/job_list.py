@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from screening.documents import Failure, StageDocument
 from workflows.execution_settings import QUEUED_STAGES
 from workflows.views import STAGES, FailureCause, JobView, ShownState
 from workflows.waiting import Surroundings, holds_of, in_words, unfinished_behind, why_paused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from workflows.execution.jobs import JobTable
 
@@ -151,7 +152,7 @@ def _json(values: object) -> str:
 
 EVERY_JOB = JobFilter()
 _FAILED = JobFilter(states=("failed",))
-_NOT_DONE = JobFilter(states=("waiting", "paused", "queued", "running", "failed"))
+_RANKED = JobFilter(stages=("relax", "stability", "gates", "transport"))
 
 
 @dataclass(frozen=True)
@@ -257,12 +258,27 @@ class JobList:
             )
         )
 
-    def not_done(self) -> Iterator[tuple[Any, ...]]:
-        """Uuid, candidate, code, message, log tail and state of jobs without a result."""
-        jobs, parameters = self._jobs(
-            "job.uuid, job.candidate, job.code, job.message, job.log_tail", _NOT_DONE
-        )
+    def ends(self) -> Iterator[tuple[str, int, float | None, ShownState]]:
+        """Uuid, index, when it ended and state of each job that a place in the ranking goes by."""
+        jobs, parameters = self._jobs("job.uuid, job.idx, job.ended_at", _RANKED)
         return self.table.select(jobs, parameters)
+
+    def running(self) -> set[str]:
+        """Candidates that have a job that runs."""
+        jobs, parameters = self._jobs("job.candidate", JobFilter(states=("running",)))
+        return {candidate for candidate, _ in self.table.select(jobs, parameters)}
+
+    def reasons(self, uuids: Iterable[str]) -> dict[str, StageDocument]:
+        """Of jobs that failed: how each ended."""
+        wanted = JobFilter(of=tuple(uuids), states=("failed",))
+        jobs, parameters = self._jobs("job.uuid, job.code, job.message, job.log_tail", wanted)
+        return {
+            uuid: StageDocument(
+                state="failed",
+                failure=Failure(code=code or "", message=message or "", log_tail=log_tail or ""),
+            )
+            for uuid, code, message, log_tail, _ in self.table.select(jobs, parameters)
+        }
 
     def _causes(self) -> Iterator[tuple[Any, ...]]:
         """Row, code, stage and candidate of each failure of the earliest stage."""
@@ -321,7 +337,7 @@ class JobList:
             return now
         return f"iif({now} = 'waiting' and {_IS_HELD}, 'paused', {now})"
 
-    def _views(self, states: Mapping[int, str]) -> list[JobView]:
+    def _views(self, states: Mapping[int, ShownState]) -> list[JobView]:
         """Jobs by their rows in the table, with the states that they are shown in."""
         rows = list(
             self.table.select(

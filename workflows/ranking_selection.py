@@ -99,7 +99,7 @@ class RankingFilter:
         """For an address; `from_query` reads it back."""
         found = ((field.name, getattr(self, field.name)) for field in fields(self))
         return [
-            (name, f"{value:.6g}" if isinstance(value, float) else value)
+            (name, repr(value).removesuffix(".0") if isinstance(value, float) else value)
             for name, value in found
             if value is not None
         ]
@@ -160,7 +160,7 @@ class RankingFacts:
 
     Args:
         best_known: what can be plotted of most rows; see `best_known_quantity`.
-        temperatures_K: at which any row has a diffusivity or a bound.
+        temperatures_K: at which any row has a diffusivity or a bound, or lost a run.
         hosts: with how many rows.
         n_of_state: by state; `suspect` counts rows that are done, too.
     """
@@ -179,7 +179,10 @@ class RankingFacts:
         return cls(
             best_known=best_known_quantity(rows) or Quantity(),
             temperatures_K=tuple(
-                sorted({d.temperature_K for row in rows for d in row.diffusivity})
+                sorted(
+                    {d.temperature_K for row in rows for d in row.diffusivity}
+                    | {float(kelvin) for row in rows for kelvin in row.lost_runs}
+                )
             ),
             ions=tuple(sorted({row.mobile_ion for row in rows})),
             hosts=tuple(sorted(Counter(row.host for row in rows).items())),

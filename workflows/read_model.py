@@ -6,31 +6,32 @@ results of an older config that are still in the store do not mix in.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from pydantic import ValidationError
 
 from screening.amorphous.documents import AmorphousDocument
-from screening.documents import CandidateInfo, Failure, RelaxDocument, StageDocument
+from screening.documents import CandidateInfo, RelaxDocument, StageDocument
 from screening.errors import InvalidInput, NotFinished, Unavailable
 from screening.ranked import RankedCandidate
-from screening.ranking import rank, summarise
+from screening.ranking import rank
 from screening.stability.documents import StabilityDocument
 from screening.transport.documents import TransportDocument
+from workflows.candidate_rows import CandidateRows, lean
 from workflows.causes import with_causes
+from workflows.collector import collector_paused
 from workflows.config import NOT_SCIENCE, StabilitySettings
+from workflows.enumerated import Enumerated, KeptEnumeration
 from workflows.execution.jobs import JobTable
 from workflows.execution.notes import TROUBLES, Note, Notes
 from workflows.job_list import JobFilter, JobList
 from workflows.ordering_ensemble import RelaxedOrdering, ensemble_of
+from workflows.stored_documents import stored_document
 from workflows.views import CandidateView, JobView
 from workflows.waiting import Surroundings
 
@@ -54,7 +55,11 @@ class CampaignResults:
     """
 
     def __init__(
-        self, config: CampaignConfig, folder: ResultsFolder, busy_timeout_s: float = 60
+        self,
+        config: CampaignConfig,
+        folder: ResultsFolder,
+        busy_timeout_s: float = 60,
+        enumeration: KeptEnumeration | None = None,
     ) -> None:
         command = "submit" if config.execution.cluster else "run"
         nothing = f"{folder.path}: no results yet; start with `halideflow {command} CAMPAIGN`"
@@ -62,6 +67,7 @@ class CampaignResults:
             raise NotFinished(nothing)
         self.config = config
         self.folder = folder
+        self._enumeration = enumeration or KeptEnumeration()
         try:
             self.table = JobTable(folder.database, True, busy_timeout_s)
             ((run,),) = self.table.select("select max(run) from jobs")
@@ -151,55 +157,29 @@ class CampaignResults:
 
     def ranking(self) -> tuple[RankedCandidate, ...]:
         """All candidates of the last run: as its ranking job left them, or by what is known now."""
-        with _collector_paused():
-            rows = self._ranking_stored() or self._ranking_now()
+        with collector_paused():
+            rows = self.ranking_stored() or rank(CandidateRows().of(self))
             return with_causes(rows, self.jobs.failures)
 
-    def _ranking_stored(self) -> tuple[RankedCandidate, ...]:
+    def ended_with(self) -> tuple[str, float] | None:
+        """The ranking job of the last run and when it ended; None while it has no result."""
+        found = self.table.select(
+            "select uuid, ended_at from jobs where run = ? and stage = 'rank' and state = 'done'",
+            (self.run,),
+        )
+        return next(iter(list(found)), None)
+
+    def ranking_stored(self) -> tuple[RankedCandidate, ...]:
+        """As its ranking job left it; nothing while that has no result."""
         finished = self.table.select(
             "select uuid from jobs where run = ? and stage = 'rank' and state = 'done'", (self.run,)
         )
         for output in self.outputs(uuid for (uuid,) in finished).values():
-            return tuple(_document(RankedCandidate, row) for row in output["candidates"])
+            left = output["candidates"][::-1]
+            del output["candidates"]  # so that memory holds each in one form alone
+            read = (stored_document(RankedCandidate, left.pop()) for _ in range(len(left)))
+            return tuple(map(lean, read))
         return ()
-
-    def _ranking_now(self) -> tuple[RankedCandidate, ...]:
-        entries = self.entries()
-        unfinished: dict[str, StageDocument | None] = {}
-        running: set[str] = set()
-        for uuid, candidate, *failure, state in self.jobs.not_done():
-            unfinished[uuid] = _failed(*failure) if state == "failed" else None
-            if state == "running":
-                running.add(candidate)
-        outputs = self.outputs(
-            entry[stage]["uuid"] for entry in entries for stage in ("stability", "transport")
-        )
-        last_document = self._last_document
-        rows = []
-        for entry in entries:
-            uuids = {stage: entry[stage]["uuid"] for stage in ("relax", "stability", "transport")}
-            info = CandidateInfo(**entry["candidate"])
-            stable, last = (
-                unfinished.get(uuid)  # an old answer does not count while it is redone
-                or (None if uuid in unfinished else _document(kind, outputs.get(uuid)))
-                for uuid, kind in (
-                    (uuids["stability"], StabilityDocument),
-                    (uuids["transport"], last_document),
-                )
-            )
-            row = summarise(
-                info,
-                self.config.engine.name,
-                self.config.gates,
-                unfinished.get(uuids["relax"], _DONE),
-                stable,
-                last,
-                last_stage="gates" if last_document is StageDocument else "transport",
-            )
-            if row.state == "waiting" and info.id in running:
-                row = row.model_copy(update={"state": "running"})
-            rows.append(row)
-        return rank(rows)
 
     def candidate(self, identifier: str, rows: Sequence[RankedCandidate] = ()) -> CandidateView:
         """Everything about one candidate; the ranking is made unless `rows` gives it.
@@ -207,43 +187,31 @@ class CampaignResults:
         Raises:
             InvalidInput: the campaign has no such candidate.
         """
-        entry = self._entry(identifier)
+        entry = self.enumerated.entry(identifier)
         outputs = self.outputs(_uuids(entry).values())
         (row,) = (row for row in rows or self.ranking() if row.id == identifier)
         return CandidateView(
             info=CandidateInfo(**entry["candidate"]),
             row=row,
-            relax=_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
-            stability=_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
-            transport=_document(self._last_document, outputs.get(entry["transport"]["uuid"])),
-            amorphous=_document(AmorphousDocument, outputs.get(_uuids(entry).get("amorphous", ""))),
-            ensemble=ensemble_of(identifier, self._relaxed_orderings(entry)),
+            relax=stored_document(RelaxDocument, outputs.get(entry["relax"]["uuid"])),
+            stability=stored_document(StabilityDocument, outputs.get(entry["stability"]["uuid"])),
+            transport=stored_document(self.last_document, outputs.get(entry["transport"]["uuid"])),
+            amorphous=stored_document(
+                AmorphousDocument, outputs.get(_uuids(entry).get("amorphous", ""))
+            ),
+            ensemble=ensemble_of(identifier, self._relaxed_orderings(identifier)),
             jobs=tuple(self.jobs_of(identifier)),
         )
 
-    def _entry(self, identifier: str) -> dict[str, Any]:
-        import difflib
-
-        entries = {entry["candidate"]["id"]: entry for entry in self.entries()}
-        if identifier not in entries:
-            near = difflib.get_close_matches(identifier, entries, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise InvalidInput(
-                f"{identifier}: no such candidate among {len(entries)}; {hint}"
-                "`halideflow rank CAMPAIGN` lists them"
-            )
-        return entries[identifier]
-
-    def _relaxed_orderings(self, entry: dict[str, Any]) -> list[RelaxedOrdering]:
+    def _relaxed_orderings(self, identifier: str) -> list[RelaxedOrdering]:
         """Of the configuration space that a candidate is of; none where it is of none."""
-        entries = self.entries() if (space := entry["candidate"]["origin"].get("space")) else []
-        alike = [e for e in entries if e["candidate"]["origin"].get("space") == space]
-        outputs = self.outputs(e["relax"]["uuid"] for e in alike)
+        alike = self.enumerated.alike(identifier)
+        outputs = self.outputs(entry["relax"]["uuid"] for entry in alike)
         found = {uuid: output["result"] for uuid, output in outputs.items() if output["result"]}
         return [
-            RelaxedOrdering.of(CandidateInfo(**e["candidate"]), found[e["relax"]["uuid"]])
-            for e in alike
-            if e["relax"]["uuid"] in found
+            RelaxedOrdering.of(CandidateInfo(**entry["candidate"]), found[entry["relax"]["uuid"]])
+            for entry in alike
+            if entry["relax"]["uuid"] in found
         ]
 
     def jobs_of(self, identifier: str) -> list[JobView]:
@@ -252,7 +220,7 @@ class CampaignResults:
         Raises:
             InvalidInput: the campaign has no such candidate.
         """
-        uuids = tuple(_uuids(self._entry(identifier)).values())
+        uuids = tuple(_uuids(self.enumerated.entry(identifier)).values())
         return self.jobs.page(JobFilter(of=uuids), order="stage")
 
     def relaxed(self) -> dict[str, RelaxDocument]:
@@ -265,7 +233,7 @@ class CampaignResults:
 
     def transports(self) -> dict[str, TransportDocument]:
         """Candidate id -> answer of its transport stage, where dynamics was asked for."""
-        if self._last_document is StageDocument:
+        if self.last_document is StageDocument:
             return {}
         return self._answers("transport", TransportDocument)
 
@@ -277,15 +245,14 @@ class CampaignResults:
         uuids = {entry["candidate"]["id"]: _uuids(entry).get(stage) for entry in self.entries()}
         outputs = self.outputs(uuid for uuid in uuids.values() if uuid)
         return {
-            candidate: _document(kind, outputs[uuid])
+            candidate: stored_document(kind, outputs[uuid])
             for candidate, uuid in uuids.items()
             if uuid in outputs
         }
 
     def left_out(self) -> dict[str, str]:
         """Compositions and files that became no candidate, with the reason."""
-        output = self._enumeration
-        return {entry["formula"]: entry["reason"] for entry in output["left_out"]} if output else {}
+        return self.enumerated.left_out
 
     def left_out_files(self) -> dict[str, str]:
         """The user's own files that could not be used: as good as failed."""
@@ -307,23 +274,18 @@ class CampaignResults:
         return config
 
     @property
-    def _last_document(self) -> type[StageDocument]:
+    def last_document(self) -> type[StageDocument]:
         """What a candidate's last stage answers with: without dynamics, the gates do."""
         return StageDocument if self.last_config["dynamics"] is None else TransportDocument
 
     def entries(self) -> list[dict[str, Any]]:
-        """Each candidate with the references to the answers of its stages."""
-        output = self._enumeration
-        return list(output["candidates"]) if output else []
+        """Each candidate with the jobs of its stages."""
+        return list(self.enumerated)
 
     @cached_property
-    def _enumeration(self) -> dict[str, Any] | None:
-        rows = list(
-            self.table.select(
-                "select uuid from jobs where run = ? and stage = 'enumerate'", (self.run,)
-            )
-        )
-        return self.outputs(uuid for (uuid,) in rows).get(rows[0][0]) if rows else None
+    def enumerated(self) -> Enumerated:
+        """The candidates of the last run."""
+        return self._enumeration.of(self)
 
     def outputs(self, uuids: Any) -> dict[str, dict[str, Any]]:
         """Last output of each job that has one."""
@@ -352,46 +314,3 @@ def _science(config: dict[str, Any]) -> dict[str, Any]:
     del stability["references_sha256"]
     stability["references"] = PurePath(stability["references"]).name
     return {**kept, "stability": stability}
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Python's collector would walk ten thousand new documents again and again: half the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-_DONE = StageDocument(state="done")
-
-
-def _failed(code: str | None, message: str | None, log_tail: str | None) -> StageDocument:
-    failure = Failure(code=code or "", message=message or "", log_tail=log_tail or "")
-    return StageDocument(state="failed", failure=failure)
-
-
-def _document(kind: Any, output: dict[str, Any] | None) -> Any:
-    """What a job answered with.
-
-    Raises:
-        InvalidInput: an earlier version wrote it in another shape.
-    """
-    if output is None:
-        return None
-    try:
-        return kind(**_plain(output))
-    except ValidationError as error:
-        raise InvalidInput(
-            f"results of an earlier version of halideflow, which this one cannot read "
-            f"({kind.__name__}); `halideflow run CAMPAIGN` brings them up to date and keeps what "
-            "is still good"
-        ) from error
-
-
-def _plain(output: dict[str, Any]) -> dict[str, Any]:
-    """A stored document without monty's class markers."""
-    return {key: value for key, value in output.items() if not key.startswith("@")}

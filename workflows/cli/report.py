@@ -56,6 +56,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Write one HTML file with everything, fit for a paper's supporting information.
 
@@ -90,6 +91,17 @@ def report(
             on_plot,
         )
     out.write_text(render_report(made), encoding="utf-8")
+    if as_json:
+        print_json(
+            {
+                "report": str(out),
+                "figures": [str(path) for path in written],
+                "n_pages": len(made.pages),
+                "n_candidates": made.n_rows,
+                "missing": list(made.missing),
+            }
+        )
+        return
     typer.echo(f"{out}: {len(made.pages)} of {made.n_rows} candidates have a page")
     for text in made.missing:
         typer.echo(text, err=True)

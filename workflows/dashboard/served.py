@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workflows.config_file import load_campaign, results_folder
+from workflows.live_ranking import LiveRanking
 from workflows.read_model import CampaignResults
 from workflows.results import ResultsFolder
 
@@ -35,6 +36,7 @@ class ServedCampaign:
     path: Path
     slug: str
     _read: tuple[int, CampaignConfig] | None = None
+    _ranking: LiveRanking = field(default_factory=LiveRanking)
     _kept: dict[str, tuple[object, Any]] = field(default_factory=dict)
 
     @property
@@ -73,7 +75,8 @@ class ServedCampaign:
             NotFinished: nothing has been run yet.
             ScreeningError: its config or its results cannot be read.
         """
-        results = CampaignResults(self.config, self.folder, _BUSY_TIMEOUT_S)
+        kept = self._ranking.enumeration
+        results = CampaignResults(self.config, self.folder, _BUSY_TIMEOUT_S, kept)
         try:
             yield results
         finally:
@@ -81,7 +84,7 @@ class ServedCampaign:
 
     def ranking(self, results: CampaignResults) -> tuple[RankedCandidate, ...]:
         """What `results.ranking()` gives, without reading again what has not changed."""
-        return results.ranking()
+        return self._ranking.rows(results)
 
     def kept(self, name: str, of: object, make: Callable[[], T]) -> T:
         """What takes long to make, made again only where `of` has become another."""

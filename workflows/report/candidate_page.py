@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from screening.documents import Relaxation
+    from screening.ranked import RankedCandidate
     from screening.stability.documents import Stability
     from screening.transport.documents import Diffusivity
     from workflows.dashboard.plot import Plot
@@ -92,17 +93,21 @@ class CandidatePage:
 
 
 def candidate_page(
-    results: CampaignResults, identifier: str, anchor: str, on_plot: Callable[[str, Plot], None]
+    results: CampaignResults,
+    row: RankedCandidate,
+    anchor: str,
+    on_plot: Callable[[str, Plot], None],
 ) -> CandidatePage:
     """The page of one candidate.
 
     Args:
         results: of the campaign.
-        identifier: of the candidate.
+        row: of the candidate in the ranking.
         anchor: like that of no other page.
         on_plot: given each figure with a name that no other has.
     """
-    view = results.candidate(identifier)
+    identifier = row.id
+    view = results.candidate(identifier, (row,))
     relaxed = view.relax.result if view.relax else None
     stability = view.stability.result if view.stability else None
     moved = view.transport.result if isinstance(view.transport, TransportDocument) else None

@@ -114,7 +114,7 @@ def report_view(
     pages = []
     for i, row in enumerate(chosen):
         on_page(i, len(chosen))
-        pages.append(candidate_page(results, row.id, f"c{i + 1}", on_plot))
+        pages.append(candidate_page(results, row, f"c{i + 1}", on_plot))
     on_page(len(chosen), len(chosen))
     shown = rows[:MOST_ROWS]
     left_out = results.left_out_files()

@@ -42,21 +42,19 @@ def chromium() -> Iterator[Browser]:
 @contextlib.contextmanager
 def dashboard(*arguments: object) -> Iterator[str]:
     """`halideflow dashboard ARGUMENTS` at a free port; the address that it printed."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "workflows.cli", "dashboard", "--port", "0", *map(str, arguments)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:"), address
-        yield address
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=20)
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            assert address.startswith("http://127.0.0.1:"), address
+            yield address
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 @dataclass
@@ -74,7 +72,7 @@ class Visit:
         page.on(
             "console",
             lambda message: (
-                complaints.append(f"console: {message.text}")
+                complaints.append(f"console: {message.text} {message.location['url']}")
                 if message.type in ("error", "warning") and "GPU stall" not in message.text
                 else None
             ),

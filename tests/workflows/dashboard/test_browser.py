@@ -39,7 +39,7 @@ def at_finished(finished):
 
 
 def jobs_of(config, *options):
-    return json.loads(halideflow("jobs", config, "--json", *options).stdout)
+    return json.loads(halideflow("jobs", config, "--json", *options).stdout or "[]")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def running(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def at_running(running):
-    os.environ["HALIDEFLOW_DASHBOARD_TOKEN"] = "for-the-tests"  # noqa: S105
+    os.environ["HALIDEFLOW_DASHBOARD_TOKEN"] = "for-the-tests"
     with dashboard(running, "--allow-actions") as address:
         del os.environ["HALIDEFLOW_DASHBOARD_TOKEN"]
         yield address
@@ -135,7 +135,7 @@ def test_filters_and_order_of_the_ranking_are_in_the_address(visit, at_finished)
     expect(page.locator("#ranking th[aria-sort]")).to_have_count(1)
     order, address = shown_ids(page), page.url
     page.go_back()
-    expect(page.locator("#ranking th[aria-sort]")).not_to_contain_text("window")
+    expect(page.locator("#ranking th[aria-sort]")).to_have_count(0)
     other = visit.go(address)
     assert shown_ids(other) == order
     with other.expect_download() as download:
@@ -145,7 +145,7 @@ def test_filters_and_order_of_the_ranking_are_in_the_address(visit, at_finished)
 
 
 def test_a_box_in_the_plot_filters_the_table(visit, at_finished):
-    page = visit.go(f"{at_finished}rankings?y=D_600")
+    page = visit.go(f"{at_finished}rankings?y=D_600K")
     everything = shown_ids(page)
     plot = page.locator("figure.plot .nsewdrag").first
     expect(plot).to_be_visible()

@@ -38,13 +38,12 @@ def listed(config, query=""):
 def rows(html):
     """Text of the cells of each row of the table."""
     body = html.partition('<table class="data jobs">')[2].partition("<tbody>")[2]
-    return [
-        [
-            " ".join(re.sub(r"<[^>]+>", " ", cell).split())
-            for cell in re.split(r"</t[dh]>", row)[:-1]
-        ]
-        for row in re.findall(r"<tr id=.*?>(.*?)</tr>", body.partition("</tbody>")[0], re.S)
-    ]
+    found = re.findall(r"<tr id=.*?>(.*?)</tr>", body.partition("</tbody>")[0], re.S)
+    return [[text_of(cell) for cell in re.split(r"</t[dh]>", row)[:-1]] for row in found]
+
+
+def text_of(html):
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def uuid_of(config, candidate, stage):
@@ -62,8 +61,7 @@ def test_what_failed_comes_first_with_its_cause_in_the_list(finished):
 
 
 def test_temperatures_are_told_apart(finished):
-    moved = [row for row in rows(page(finished, "?stage=dynamics"))]
-    assert {row[3] for row in moved} == {"300", "600"}
+    assert {row[3] for row in rows(page(finished, "?stage=dynamics"))} == {"300", "600"}
 
 
 @pytest.mark.parametrize(

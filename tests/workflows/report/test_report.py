@@ -297,6 +297,15 @@ def test_the_command(config, tmp_path):
     }
 
 
+def test_the_command_for_programs(config, tmp_path):
+    out = tmp_path / "r.html"
+    told = halideflow("report", config, "--out", out, "--top", 0, "--json")
+    document = json.loads(told.stdout)
+    assert document["report"] == str(out)
+    assert (document["n_pages"], document["n_candidates"], document["figures"]) == (0, 3, [])
+    assert "1 of 3 candidates failed; see Failures." in document["missing"]
+
+
 @pytest.mark.parametrize(
     ("out", "figures", "said"),
     [

@@ -150,6 +150,11 @@ class RankingsView:
     marked: str | None
 
     @property
+    def asked(self) -> dict[str, str]:
+        """What the filter asks for, as its form has it."""
+        return dict(self.wanted.query())
+
+    @property
     def reset_query(self) -> str:
         """Of the page with every candidate, in the order that it has."""
         return _query(RankingFilter(), self.order)
@@ -323,11 +328,13 @@ def _columns(temperatures_K: Sequence[float], wanted: RankingFilter, order: str)
         ("state", "state", ""),
         ("e_hull", "E_hull", "meV/atom"),
         ("window", "window", "V vs A/A⁺"),
-        *((quantity_name(quantity), quantity.symbol, quantity.unit) for quantity in moving),
     ]
     if moving:
-        shown += [("Ea", "Ea", "eV"), (SIGMA, Quantity().symbol, Quantity().unit)]
-    shown.append(("caveats", "caveats", ""))
+        shown += [(SIGMA, Quantity().symbol, Quantity().unit), ("Ea", "Ea", "eV")]
+    shown += [
+        *((quantity_name(quantity), quantity.symbol, quantity.unit) for quantity in moving),
+        ("caveats", "caveats", ""),
+    ]
     columns = []
     for name, label, unit in shown:
         first, second = name, f"-{name}"
