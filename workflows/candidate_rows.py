@@ -1,12 +1,12 @@
-"""Rows of the ranking from what is known of the candidates now, before they are ranked."""
+"""Rows of the ranking from what is known of the candidates now."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from screening.documents import CandidateInfo, Document, StageDocument
-from screening.ranking import DETAILS, summarise
+from screening.ranking import DETAILS, rank, summarise
 from screening.stability.documents import StabilityDocument
 from screening.transport.documents import TransportDocument
 from workflows.stored_documents import stored_document
@@ -23,15 +23,9 @@ _CANDIDATES_AT_ONCE = 100
 _DONE = StageDocument(state="done")
 
 
-class _End(NamedTuple):
-    """How far a job is, and since when; what it answered is another where this is."""
-
-    kind: str  # open, failed, or over: with an answer, where it left one
-    part: int = 0
-    ended_at: float | None = None
-
-
-_OPEN, _UNHEARD_OF = _End("open"), _End("over")
+_End = tuple[int | None, float | None, str | None]
+"""Part, time and state of a job; of one that nobody has heard of, nothing."""
+_UNHEARD_OF: _End = (None, None, None)
 _Known = tuple[_End, _End, _End, bool]
 """What a row is made from: the ends of its jobs, and whether anything of the candidate runs."""
 
@@ -44,8 +38,8 @@ class CandidateRows:
         self._rows: dict[str, RankedCandidate] = {}
         self._asked: object = None
 
-    def of(self, results: CampaignResults) -> list[RankedCandidate]:
-        """All candidates of the last run as they are now; their ranks say nothing.
+    def update(self, results: CampaignResults) -> bool:
+        """Bring them up to date with the last run; whether any has changed.
 
         Raises:
             InvalidInput: an answer is of an earlier version.
@@ -59,29 +53,31 @@ class CandidateRows:
             made = _rows(results, {name: known[name] for name in some})
             self._rows |= {row.id: row for row in made}
             self._known |= {name: known[name] for name in some}
-        return [self._rows[name] for name in known]
+        gone = self._known.keys() - known.keys()
+        for name in gone:
+            del self._known[name], self._rows[name]
+        return bool(changed or gone)
 
-    def keep(self, rows: Iterable[RankedCandidate]) -> None:
-        """Have these in the place of the same rows without ranks, so that memory holds one each."""
-        self._rows = {row.id: lean(row) for row in rows}
+    def ranked(self) -> tuple[RankedCandidate, ...]:
+        """All of them; they are kept with their ranks, so that memory holds one of each."""
+        ranked = rank(self._rows.values())
+        for row in ranked:
+            if row is not self._rows[row.id]:
+                self._rows[row.id] = lean(row)
+        return ranked
 
 
 def _known(results: CampaignResults) -> dict[str, _Known]:
-    ends = {
-        uuid: _OPEN
-        if state in UNFINISHED
-        else _End("failed" if state == "failed" else "over", index, ended_at)
-        for uuid, index, ended_at, state in results.jobs.ends()
-    }
+    ends = results.jobs.ends()
     running = results.jobs.running()
     return {
-        identifier: (
+        name: (
             ends.get(relax, _UNHEARD_OF),
             ends.get(stability, _UNHEARD_OF),
             ends.get(last, _UNHEARD_OF),
-            identifier in running,
+            name in running,
         )
-        for identifier, (relax, stability, last) in results.enumerated.jobs.items()
+        for name, (relax, stability, last) in results.enumerated.jobs.items()
     }
 
 
@@ -93,19 +89,21 @@ def _batches(identifiers: Iterable[str]) -> Iterator[list[str]]:
 
 def _rows(results: CampaignResults, known: Mapping[str, _Known]) -> Iterator[RankedCandidate]:
     jobs: dict[str, Jobs] = {name: results.enumerated.jobs[name] for name in known}
-    ends = {
-        uuid: end
-        for identifier in known
-        for uuid, end in zip(jobs[identifier], known[identifier][:3], strict=True)
+    states = {
+        uuid: end[-1]
+        for name in known
+        for uuid, end in zip(jobs[name], known[name][:3], strict=True)
     }
-    failures = results.jobs.reasons([uuid for uuid in ends if ends[uuid].kind == "failed"])
-    answered = [uuid for _, *later in jobs.values() for uuid in later if ends[uuid].kind == "over"]
-    outputs = results.outputs(answered)
+    failures = results.jobs.reasons([uuid for uuid in states if states[uuid] == "failed"])
+    is_over = {uuid for uuid in states if states[uuid] not in ("failed", *UNFINISHED)}
+    outputs = results.outputs(
+        uuid for _, *later in jobs.values() for uuid in later if uuid in is_over
+    )
 
     def answer(kind: type[StageDocument], uuid: str) -> Any:
-        if ends[uuid].kind == "over":
+        if uuid in is_over:
             return stored_document(kind, outputs.get(uuid))
-        return failures.get(uuid)  # of one that is open: an old answer does not count any more
+        return failures.get(uuid)  # where it is not over, an old answer does not count any more
 
     for output in outputs.values():
         for diffusivity in (output.get("result") or {}).get("diffusivities", ()):
@@ -116,7 +114,7 @@ def _rows(results: CampaignResults, known: Mapping[str, _Known]) -> Iterator[Ran
             CandidateInfo(**results.enumerated.entry(identifier)["candidate"]),
             results.config.engine.name,
             results.config.gates,
-            _DONE if ends[relax].kind == "over" else failures.get(relax),
+            _DONE if relax in is_over else failures.get(relax),
             answer(StabilityDocument, stability),
             answer(results.last_document, last),
             "transport" if results.last_document is TransportDocument else "gates",

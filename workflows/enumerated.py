@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from screening.errors import InvalidInput
+from workflows.stored_documents import as_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,25 +27,28 @@ Jobs = tuple[str, str, str]
 class Enumerated:
     """Candidates and their jobs, each as text: thousands of them take a tenth of the memory.
 
+    Args:
+        lines: one a candidate, see `as_lines`.
+        left_out: compositions and files that became no candidate, with the reason.
+
     Attributes:
         jobs: of each candidate, those that its place in the ranking depends on.
-        left_out: compositions and files that became no candidate, with the reason.
     """
 
-    def __init__(self, output: dict[str, Any]) -> None:
+    def __init__(self, lines: bytes = b"", left_out: dict[str, str] | None = None) -> None:
+        self.left_out = left_out or {}
         self.jobs: dict[str, Jobs] = {}
-        self.left_out = {entry["formula"]: entry["reason"] for entry in output["left_out"]}
         self._texts: dict[str, bytes] = {}
         self._spaces: dict[str, list[str]] = defaultdict(list)
-        for entry in output["candidates"]:
+        for line in lines.splitlines():
+            entry = orjson.loads(line)
             candidate = entry["candidate"]
-            jobs = {stage: job and {"uuid": job["uuid"]} for stage, job in _jobs(entry)}
+            self._texts[candidate["id"]] = line
             self.jobs[candidate["id"]] = (
                 entry["relax"]["uuid"],
                 entry["stability"]["uuid"],
                 entry["transport"]["uuid"],
             )
-            self._texts[candidate["id"]] = orjson.dumps({"candidate": candidate, **jobs})
             if space := candidate["origin"].get("space"):
                 self._spaces[space].append(candidate["id"])
 
@@ -80,11 +84,16 @@ class Enumerated:
         return [self.entry(other) for other in self._spaces.get(space, ())]
 
 
-def _jobs(entry: Entry) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    return ((stage, entry.get(stage)) for stage in STAGES)
+def _shortened(entry: Entry) -> Entry:
+    """Without what references say besides the uuid."""
+    jobs = {stage: entry.get(stage) for stage in STAGES}
+    return {
+        "candidate": entry["candidate"],
+        **{stage: job and {"uuid": job["uuid"]} for stage, job in jobs.items()},
+    }
 
 
-NOTHING = Enumerated({"candidates": [], "left_out": []})
+NOTHING = Enumerated()
 
 
 class KeptEnumeration:
@@ -109,8 +118,16 @@ class KeptEnumeration:
         key = results.folder.database, *job
         with self._lock:
             if self._known[0] != key:
-                output = results.outputs([job[0]]).get(job[0])
-                if output is None:
+                found = _read(results, job[0])
+                if found is None:
                     return NOTHING
-                self._known = key, Enumerated(output)
+                self._known = key, Enumerated(*found)
             return self._known[1]
+
+
+def _read(results: CampaignResults, uuid: str) -> tuple[bytes, dict[str, str]] | None:
+    output = results.outputs([uuid]).get(uuid)
+    if output is None:
+        return None
+    left_out = {entry["formula"]: entry["reason"] for entry in output["left_out"]}
+    return as_lines(map(_shortened, output["candidates"])), left_out

@@ -7,8 +7,9 @@ to dynamics has used none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,6 +23,8 @@ from workflows.config import CampaignConfig
 
 if TYPE_CHECKING:
     from workflows.read_model import CampaignResults
+
+_ANSWERS_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,19 @@ def ingredients(results: CampaignResults) -> Ingredients:
         InvalidInput: the config of that run is one of another version.
     """
     entries = results.entries()
-    relaxed = _results_of(results, entries, "relax")
-    on_hull = _results_of(results, entries, "stability")
-    moved = [r for r in _results_of(results, entries, "transport") if "diffusivities" in r]
+    relaxed = [
+        {key: result.get(key) for key in ("convention", "calculations")}
+        for result in _results_of(results, entries, "relax")
+    ]
+    on_hull = [
+        (_has_interval(result), bool(result.get("interfaces")))
+        for result in _results_of(results, entries, "stability")
+    ]
+    moved = [
+        _without_curves(result)
+        for result in _results_of(results, entries, "transport")
+        if "diffusivities" in result
+    ]
     runs = _runs(results)
     try:
         config = CampaignConfig.model_validate(results.last_config)
@@ -168,7 +181,7 @@ def ingredients(results: CampaignResults) -> Ingredients:
             "the last run was one of another version of halideflow, whose config this one cannot "
             "read; `halideflow run CAMPAIGN` brings the results up to date"
         ) from error
-    n_with_intervals = sum(_has_interval(result) for result in on_hull)
+    n_with_intervals = sum(has_interval for has_interval, _ in on_hull)
     snapshot, references = _snapshot(config, runs[-1])
     return Ingredients(
         config=config,
@@ -179,8 +192,8 @@ def ingredients(results: CampaignResults) -> Ingredients:
         n_relaxed=len(relaxed),
         n_on_hull=len(on_hull),
         n_with_intervals=n_with_intervals,
-        n_interfaces=sum(bool(result.get("interfaces")) for result in on_hull),
-        n_glasses=len(_results_of(results, entries, "amorphous")),
+        n_interfaces=sum(has_interfaces for _, has_interfaces in on_hull),
+        n_glasses=sum(1 for _ in _results_of(results, entries, "amorphous")),
         dynamics=_dynamics(moved),
         snapshot=snapshot,
         enthalpy_sources=_enthalpy_sources(references) if n_with_intervals else (),
@@ -191,11 +204,20 @@ def ingredients(results: CampaignResults) -> Ingredients:
 
 def _results_of(
     results: CampaignResults, entries: Iterable[Mapping[str, Any]], stage: str
-) -> list[dict[str, Any]]:
-    """As they are stored: thousands of structures need not be built to read what is beside them."""
-    uuids = [entry[stage]["uuid"] for entry in entries if entry.get(stage)]
-    outputs = results.outputs(dict.fromkeys(uuids)).values()
-    return [output["result"] for output in outputs if output.get("result")]
+) -> Iterator[dict[str, Any]]:
+    """As they are stored, some at a time: thousands of whole answers would fill the memory."""
+    left = iter(dict.fromkeys(entry[stage]["uuid"] for entry in entries if entry.get(stage)))
+    while some := list(islice(left, _ANSWERS_AT_ONCE)):
+        for output in results.outputs(some).values():
+            if output.get("result"):
+                yield output["result"]
+
+
+def _without_curves(transport: Mapping[str, Any]) -> dict[str, Any]:
+    """What is read here of a transport answer, without its mean squared displacements."""
+    wanted = ("temperature_K", "duration_ps", "species", "equilibration")
+    diffusivities = [{key: d.get(key) for key in wanted} for d in transport["diffusivities"]]
+    return {"diffusivities": diffusivities, "ends": transport.get("ends")}
 
 
 def _runs(results: CampaignResults) -> tuple[Run, ...]:

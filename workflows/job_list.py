@@ -80,7 +80,6 @@ _ORDERS: dict[JobOrder, str] = {
     "started": "job.started_at",
     "ended": "coalesce(job.ended_at, job.started_at)",
 }
-_FINISHED = ("done", "rejected", "failed", "skipped")
 _UNFINISHED = ("waiting", "queued", "running")
 # What the table says of jobs that are shown in a state.
 _STORED: dict[ShownState, tuple[str, ...]] = {"paused": _UNFINISHED, "waiting": _UNFINISHED}
@@ -169,8 +168,14 @@ class JobList:
     def counts(self, wanted: JobFilter = EVERY_JOB) -> dict[str, dict[str, int]]:
         """How many there are, by stage and state."""
         found: dict[str, dict[str, int]] = {}
-        for stored in (_FINISHED, _UNFINISHED):  # of the first, the index has them in groups
-            jobs, parameters = self._jobs("job.stage, count(*)", wanted, stored)
+        for shown, condition in (
+            ("job.state", f"job.state not in ({_list(_UNFINISHED)})"),  # groups as in the index
+            (
+                self._shown,
+                f"job.state in ({_list(_UNFINISHED)}) and job.stage in ({_list(STAGES)})",
+            ),
+        ):
+            jobs, parameters = self._jobs("job.stage, count(*)", wanted, shown, condition)
             for stage, number, state in self.table.select(
                 f"{jobs} group by job.stage, shown", parameters
             ):
@@ -258,10 +263,10 @@ class JobList:
             )
         )
 
-    def ends(self) -> Iterator[tuple[str, int, float | None, ShownState]]:
-        """Uuid, index, when it ended and state of each job that a place in the ranking goes by."""
-        jobs, parameters = self._jobs("job.uuid, job.idx, job.ended_at", _RANKED)
-        return self.table.select(jobs, parameters)
+    def ends(self) -> dict[str, tuple[int, float | None, str]]:
+        """Part, end and state in the table of each job that a place in the ranking goes by."""
+        jobs, parameters = self._jobs("job.uuid, job.idx, job.ended_at", _RANKED, "job.state")
+        return {uuid: tuple(end) for uuid, *end in self.table.select(jobs, parameters)}
 
     def running(self) -> set[str]:
         """Candidates that have a job that runs."""
@@ -295,16 +300,16 @@ class JobList:
         )
 
     def _jobs(
-        self, columns: str, wanted: JobFilter, stored: Sequence[str] = ()
+        self, columns: str, wanted: JobFilter, shown: str | None = None, also: str = "1"
     ) -> tuple[str, dict[str, object]]:
         """A query for them, whose last column is the state that they are shown in.
 
         Args:
             columns: in SQL.
             wanted: which of them.
-            stored: only those of which the table says one of these states.
+            shown: that state in SQL, where it is not for people.
+            also: another condition.
         """
-        shown = "job.state" if stored == _FINISHED else self._shown
         in_parts = [
             stage
             for (stage,) in self.table.select(
@@ -312,17 +317,14 @@ class JobList:
             )
         ]
         condition, parameters = wanted.condition()
-        if stored:
-            condition += f" and job.state in ({_list(stored)})"
-        if stored == _UNFINISHED:  # few of many, mostly: found by the index
-            condition += f" and job.stage in ({_list(STAGES)})"
         if in_parts:  # of the others every job is its own last part
             of_these = "job.stage in (select value from json_each(:in_parts))"
             condition += f" and not ({of_these} and {_HAS_LATER_PART})"
         if wanted.states:
             condition += " and shown in (select value from json_each(:states))"
         return (
-            f"select {columns}, {shown} as shown from jobs as job where {condition}",
+            f"select {columns}, {shown or self._shown} as shown from jobs as job where {condition} "
+            f"and {also}",
             parameters | {"run": self.run, "now": time.time(), "in_parts": _json(in_parts)},
         )
 

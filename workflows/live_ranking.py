@@ -7,7 +7,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from screening.ranking import rank
 from workflows.candidate_rows import CandidateRows
 from workflows.causes import with_causes
 from workflows.collector import collector_paused
@@ -75,9 +74,10 @@ class LiveRanking:
         self._ended = ended if rows else None
         if rows:
             self._candidates = CandidateRows()
+        elif self._candidates.update(results):
+            rows = self._candidates.ranked()
         else:
-            rows = rank(self._candidates.of(results))
-            self._candidates.keep(rows)
+            return self._rows
         return with_causes(rows, results.jobs.failures)
 
 

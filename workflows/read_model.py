@@ -19,7 +19,6 @@ from screening.amorphous.documents import AmorphousDocument
 from screening.documents import CandidateInfo, RelaxDocument, StageDocument
 from screening.errors import InvalidInput, NotFinished, Unavailable
 from screening.ranked import RankedCandidate
-from screening.ranking import rank
 from screening.stability.documents import StabilityDocument
 from screening.transport.documents import TransportDocument
 from workflows.candidate_rows import CandidateRows, lean
@@ -31,7 +30,7 @@ from workflows.execution.jobs import JobTable
 from workflows.execution.notes import TROUBLES, Note, Notes
 from workflows.job_list import JobFilter, JobList
 from workflows.ordering_ensemble import RelaxedOrdering, ensemble_of
-from workflows.stored_documents import stored_document
+from workflows.stored_documents import as_lines, stored_document
 from workflows.views import CandidateView, JobView
 from workflows.waiting import Surroundings
 
@@ -158,7 +157,11 @@ class CampaignResults:
     def ranking(self) -> tuple[RankedCandidate, ...]:
         """All candidates of the last run: as its ranking job left them, or by what is known now."""
         with collector_paused():
-            rows = self.ranking_stored() or rank(CandidateRows().of(self))
+            rows = self.ranking_stored()
+            if not rows:
+                candidates = CandidateRows()
+                candidates.update(self)
+                rows = candidates.ranked()
             return with_causes(rows, self.jobs.failures)
 
     def ended_with(self) -> tuple[str, float] | None:
@@ -174,12 +177,12 @@ class CampaignResults:
         finished = self.table.select(
             "select uuid from jobs where run = ? and stage = 'rank' and state = 'done'", (self.run,)
         )
-        for output in self.outputs(uuid for (uuid,) in finished).values():
-            left = output["candidates"][::-1]
-            del output["candidates"]  # so that memory holds each in one form alone
-            read = (stored_document(RankedCandidate, left.pop()) for _ in range(len(left)))
-            return tuple(map(lean, read))
-        return ()
+        uuids = [uuid for (uuid,) in finished]
+        lines = as_lines(
+            row for found in self.outputs(uuids).values() for row in found["candidates"]
+        )
+        rows = (stored_document(RankedCandidate, orjson.loads(line)) for line in lines.splitlines())
+        return tuple(map(lean, rows))
 
     def candidate(self, identifier: str, rows: Sequence[RankedCandidate] = ()) -> CandidateView:
         """Everything about one candidate; the ranking is made unless `rows` gives it.

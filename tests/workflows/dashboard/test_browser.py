@@ -222,7 +222,11 @@ def test_pages_go_on_while_one_reads(visit, inside, running):
     assert before > 0
     row = page.locator("#ranking tr", has_text="LiCl")
     expect(row).not_to_contain_text("failed")
-    assert halideflow("cancel", running, "--candidate", "LiCl-licl-a-1").returncode in (0, 3, 4)
+    assert halideflow("cancel", running, "--candidate", "LiCl-licl-a-1", "--yes").returncode in (
+        0,
+        3,
+        4,
+    )
     expect(row).to_contain_text("failed", timeout=LIVE_MS)
     assert page.evaluate("scrollY") == before
     expect(field).to_be_focused()
