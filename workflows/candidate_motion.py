@@ -49,9 +49,7 @@ def motion_of(
     Raises:
         InvalidInput: the campaign has no such candidate.
     """
-    entry = next((e for e in results.entries() if e["candidate"]["id"] == identifier), None)
-    if entry is None:
-        raise InvalidInput(f"{identifier}: no such candidate")
+    entry = results.enumerated.entry(identifier)
     mobile_ion: str = entry["candidate"]["mobile_ion"]
     reports, notes = [], []
     for temperature_K, archive in _archives(results, entry):

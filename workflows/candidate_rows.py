@@ -45,7 +45,8 @@ class CandidateRows:
             InvalidInput: an answer is of an earlier version.
         """
         asked = results.folder.database, results.run, results.config.engine, results.config.gates
-        if asked != self._asked:
+        is_another = asked != self._asked
+        if is_another:
             self._known, self._rows, self._asked = {}, {}, asked
         known = _known(results)
         changed = [name for name in known if known[name] != self._known.get(name)]
@@ -56,7 +57,7 @@ class CandidateRows:
         gone = self._known.keys() - known.keys()
         for name in gone:
             del self._known[name], self._rows[name]
-        return bool(changed or gone)
+        return bool(is_another or changed or gone)
 
     def ranked(self) -> tuple[RankedCandidate, ...]:
         """All of them; they are kept with their ranks, so that memory holds one of each."""

@@ -70,7 +70,7 @@ class LiveRanking:
         ended = results.ended_with()
         if ended is not None and ended == self._ended:
             return self._rows
-        rows = results.ranking_stored()
+        rows = () if ended is None else results.ranking_stored()
         self._ended = ended if rows else None
         if rows:
             self._candidates = CandidateRows()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from screening.errors import InvalidInput
-
 if TYPE_CHECKING:
     from workflows.read_model import CampaignResults
 
@@ -39,14 +37,8 @@ def ordering_energies(results: CampaignResults, identifier: str) -> tuple[Orderi
     """
     from screening.ensemble import boltzmann_weights
 
-    candidates = {entry["candidate"]["id"]: entry for entry in results.entries()}
-    if identifier not in candidates:
-        raise InvalidInput(f"{identifier}: no such candidate")
-    space = candidates[identifier]["candidate"]["origin"].get("space")
     alike = {
-        entry["relax"]["uuid"]: entry["candidate"]
-        for entry in candidates.values()
-        if space and entry["candidate"]["origin"].get("space") == space
+        entry["relax"]["uuid"]: entry["candidate"] for entry in results.enumerated.alike(identifier)
     }
     outputs = results.outputs(alike)
     relaxed = [

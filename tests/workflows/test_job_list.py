@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from typing import get_args
 
 import orjson
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from workflows.execution.jobs import JobRecord, JobTable, Outcome
 from workflows.execution.orders import Orders
 from workflows.execution.selection import Selection
-from workflows.job_list import JobFilter, JobList
+from workflows.job_list import JobFilter, JobList, JobOrder
 from workflows.waiting import Surroundings
 
 RUN = 1
@@ -194,6 +195,8 @@ def test_filters_and_pages(table):
         (JobFilter(uuid="gate"), 2),
         (JobFilter(of=("all",)), 5),
         (JobFilter(stage="quench"), 0),
+        (JobFilter(stages=("relax", "rank")), 3),
+        (JobFilter(stages=("relax", "rank"), states=("failed", "waiting")), 3),
     ):
         assert listed.count(wanted) == len(listed.page(wanted)) == number
     assert listed.codes() == {"NOT_CONVERGED": 1}
@@ -213,6 +216,111 @@ def test_tried_again_and_done(table):
     finish(table, "relax-A")
     table.finish(("relax-B", 1), Outcome("done"), time.time())
     assert [job.uuid for job in jobs(table).tried_again()] == ["relax-A"]
+
+
+def failed(table, name, code, index=1):
+    finish(table, name, "failed", index, code=code, message=f"m of {name}", log_tail="t")
+
+
+def test_causes_are_grouped_and_the_first_jobs_of_each_are_shown(table):
+    replaced(table)
+    failed(table, "relax-B", "NOT_CONVERGED")
+    failed(table, "gate-B", "LOST")  # behind the cause
+    failed(table, "md-300-A", "RUN_EXPLODED")
+    failed(table, "md-600-A", "RUN_EXPLODED")
+    exploded, unconverged = jobs(table).causes(limit=1)
+    assert (exploded.code, exploded.n_jobs, exploded.n_candidates) == ("RUN_EXPLODED", 2, 1)
+    assert exploded.stages == {"dynamics": 2}
+    assert [job.uuid for job in exploded.jobs] == ["md-300-A"]
+    assert unconverged.jobs[0].log_tail == "t"
+    of_each = jobs(table).causes(limit=9)
+    assert [job for cause in of_each for job in cause.jobs] == [
+        job for code in ("RUN_EXPLODED", "NOT_CONVERGED") for job in jobs(table).failures()
+        if job.code == code
+    ]  # fmt: skip
+
+
+def test_lists_are_sorted_by_what_they_show(table):
+    replaced(table)
+    finish(table, "relax-B", core_hours=0.5)
+    table.start(("md-300-A", 1), time.time() - 50)
+    send(table, "md-600-A", state="sent")
+    with table.transaction() as connection:
+        connection.execute("update jobs set attempts = 3 where uuid = 'relax-A'")
+        connection.execute("update jobs set started_at = 1, ended_at = 9 where uuid = 'relax-A'")
+        connection.execute("update jobs set started_at = 2, ended_at = 4 where uuid = 'relax-B'")
+
+    def first(order, number=1, **options):
+        return [job.uuid for job in jobs(table).page(limit=number, order=order, **options)]
+
+    assert first("state", 2) == ["md-300-A", "md-600-A"]
+    assert first("stage", 3) == ["all", "relax-A", "relax-B"]
+    assert first("stage", is_descending=True) == ["end"]
+    assert first("candidate", 2) == ["relax-A", "md-300-A"]
+    assert first("candidate", is_descending=True) == ["relax-B"]
+    assert first("temperature", 2) == ["md-300-A", "md-600-A"]
+    assert first("temperature", 2, is_descending=True) == ["md-600-A", "md-300-A"]
+    assert first("worker") == ["md-600-A"]
+    assert first("waited", is_descending=True) == ["md-600-A"]
+    assert first("attempts", is_descending=True) == ["relax-A"]
+    assert first("started", 2) == ["relax-A", "relax-B"]
+    assert first("ended", 2) == ["relax-B", "relax-A"]
+    assert first("ran", is_descending=True) == ["md-300-A"]
+    assert first("core_hours", 2, is_descending=True) == ["relax-B", "gate-A"]
+    for order in get_args(JobOrder):
+        everything = [job.uuid for job in jobs(table).page(order=order)]
+        for is_descending in (False, True):
+            options = {"order": order, "is_descending": is_descending}
+            paged = [
+                job.uuid
+                for start in range(0, 8, 3)
+                for job in jobs(table).page(limit=3, offset=start, **options)
+            ]
+            assert sorted(paged) == sorted(everything)
+        known = [job for job in jobs(table).page(order=order) if shown_for(order, job) is not None]
+        assert [job.uuid for job in known] == everything[: len(known)]  # unknown ones come last
+
+
+def shown_for(order, job):
+    names = {
+        "temperature": "temperature_K", "waited": "waited_s", "ran": "ran_s",
+        "started": "started_at", "ended": "started_at",
+    }  # fmt: skip
+    return getattr(job, names.get(order, order))
+
+
+def test_ends_of_what_a_ranking_goes_by(table):
+    replaced(table)
+    table.finish(("relax-B", 1), Outcome("failed", code="C", message="m"), 7.0)
+    ends = jobs(table).ends()
+    assert ends["relax-B"] == (1, 7.0, "failed")
+    assert ends["gate-A"] == (2, None, "waiting")
+    assert "md-300-A" not in ends
+    table.start(("md-300-A", 1), time.time())
+    assert jobs(table).running() == {"A"}
+    assert jobs(table, being_run=False).running() == set()
+    (reason,) = jobs(table).reasons(["relax-A", "relax-B"]).values()
+    assert (reason.state, reason.failure.code, reason.failure.message) == ("failed", "C", "m")
+
+
+def test_a_file_of_an_earlier_version_is_read_as_it_is(tmp_path, table):
+    """Without indexes; the first who writes there makes them."""
+    replaced(table)
+    with table.transaction() as connection:
+        connection.execute("drop index jobs_listed")
+        connection.execute("drop index jobs_parts")
+    table.close()
+
+    def indexes(table):
+        names = table.select("select name from sqlite_master where name like 'jobs_%'")
+        return {name for (name,) in names}
+
+    before = JobTable(tmp_path / "results.sqlite", read_only=True)
+    assert indexes(before) == set()
+    answers = jobs(before).counts(), jobs(before).page(), jobs(before).ends()
+    after = JobTable(tmp_path / "results.sqlite")
+    assert indexes(after) == {"jobs_listed", "jobs_parts"}
+    assert answers == (jobs(after).counts(), jobs(after).page(), jobs(after).ends())
 
 
 def test_fifty_thousand_jobs_are_no_burden(tmp_path):

@@ -8,8 +8,10 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from screening.documents import CandidateInfo, EnergyConvention, Origin, Relaxation
-from workflows.ordering_ensemble import ensemble_of
+from workflows.enumerated import STAGES, Enumerated
 from workflows.ordering_energies import ordering_energies
+from workflows.ordering_ensemble import RelaxedOrdering, ensemble_of
+from workflows.stored_documents import as_lines
 
 CRYSTAL = Structure(Lattice.cubic(6.0), ["K", "Cl"], [[0] * 3, [0.5] * 3])
 CONVENTION = EnergyConvention(code="x", functional="x", corrections="none", potential="x")
@@ -33,7 +35,10 @@ def relaxation(identifier):
 
 def results(lost=()):
     entries = [
-        {"candidate": info(name).model_dump(mode="json"), "relax": {"uuid": f"relax-{name}"}}
+        {
+            "candidate": info(name).model_dump(mode="json"),
+            **{stage: {"uuid": f"{stage}-{name}"} for stage in STAGES},
+        }
         for name in KNOWN
     ]
     outputs = {
@@ -42,7 +47,7 @@ def results(lost=()):
         if name not in lost
     }
     return SimpleNamespace(
-        entries=lambda: entries,
+        enumerated=Enumerated(as_lines(entries)),
         outputs=lambda uuids: {uuid: outputs[uuid] for uuid in uuids if uuid in outputs},
     )
 
@@ -53,7 +58,7 @@ def test_they_rise_and_weigh_as_in_the_ensemble():
     heights = [ordering.energy_above_lowest_eV_per_atom for ordering in found]
     assert heights == pytest.approx([0, 0.02, 0.12])
     assert sum(ordering.probability for ordering in found) == pytest.approx(1)
-    relaxed = [(info(name), relaxation(name)) for name in "abc"]
+    relaxed = [RelaxedOrdering(info(name), KNOWN[name][0], len(CRYSTAL)) for name in "abc"]
     for ordering in found:
         ensemble = ensemble_of(ordering.id, relaxed)
         assert ordering.probability == pytest.approx(ensemble.probability, abs=0, rel=1e-9)

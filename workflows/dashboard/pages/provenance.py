@@ -90,9 +90,7 @@ def provenance_view(results: CampaignResults) -> ProvenanceView:
     )
 
 
-def _pending(
-    results: CampaignResults, last_config: Mapping[str, Any]
-) -> tuple[ConfigChange, ...]:
+def _pending(results: CampaignResults, last_config: Mapping[str, Any]) -> tuple[ConfigChange, ...]:
     if not results.config_has_changed:
         return ()
     found = config_changes(last_config, results.config.model_dump(mode="json"))
