@@ -15,7 +15,6 @@ Then status and rank of a finished campaign of 10,000 candidates, in wall time.
 from __future__ import annotations
 
 import json
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,31 +24,17 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from large_campaign import N_CANDIDATES, write_large_campaign, write_ranking
 from maggma.core import Store
 from maggma.stores import JSONStore, MontyStore
-from monty.json import jsanitize
-from pymatgen.core.composition import Composition
 
-from screening.documents import CandidateInfo, EnergyConvention, Origin, Relaxation, RelaxDocument
-from screening.prototypes.library import load_prototype
-from screening.ranked import Ranking
-from screening.stability.assessment import assess_stability
-from screening.stability.documents import StabilityDocument
-from screening.stability.references import ReferencePhases
-from screening.transport.documents import Arrhenius, Diffusivity, Transport, TransportDocument
-from workflows.config import CampaignConfig
-from workflows.execution.jobs import JobRecord, JobTable, Outcome
 from workflows.read_model import CampaignResults
 from workflows.results import ResultsFolder
 from workflows.store.sqlite import SqliteStore
 
 N_STORED = 500
 N_MEASURED = 30
-N_CANDIDATES = 10_000
-N_STABILITIES = 20  # different documents among them
-CHGNET = ReferencePhases.load("chgnet-0.3.0")
 READING_LIMIT_S = 1.0
-FAMILY = {"formula": "KTaCl6", "prototype": "k2ptcl6"}
 FLOOR = 20.0
 
 Document = dict[str, Any]
@@ -159,25 +144,22 @@ def inserting() -> dict[str, Any]:
 def reading() -> dict[str, Any]:
     """Wall time of `status` and `rank` over 10,000 candidates, as a fresh process has it."""
     with tempfile.TemporaryDirectory() as name:
-        folder = ResultsFolder(Path(name))
-        config = CampaignConfig(
-            name="large",
-            candidates={"families": [FAMILY]},
-            gates={"max_e_hull_eV_per_atom": None},
-        )
-        write_large_campaign(folder, config)
+        folder = ResultsFolder(Path(name) / "large")
+        config = write_large_campaign(folder.path)
         unranked_s, rows = timed(lambda: CampaignResults(config, folder).ranking())
-        write_ranking(folder, config, rows)
+        write_ranking(folder.path, config, rows)
         status_s, status = timed(lambda: CampaignResults(config, folder).status())
         rank_s, ranked = timed(lambda: CampaignResults(config, folder).ranking())
     print(
         f"{N_CANDIDATES} candidates: status {status_s:.2f} s, rank {rank_s:.2f} s, "
         f"rank while the run goes on {unranked_s:.2f} s"
     )
+    ranks = [row.rank for row in ranked if row.rank is not None]
     complete = (
-        status["transport"] == {"done": N_CANDIDATES}
+        sum(status["transport"].values()) == len(ranked) == N_CANDIDATES
         and ranked == rows
-        and [row.rank for row in ranked] == list(range(1, N_CANDIDATES + 1))
+        and ranks == list(range(1, len(ranks) + 1))
+        and len(ranks) > N_CANDIDATES / 3
     )
     return {
         "status_s": status_s,
@@ -192,115 +174,6 @@ def timed(answer: Callable[[], Any]) -> tuple[float, Any]:
     start_s = time.perf_counter()
     result = answer()
     return time.perf_counter() - start_s, result
-
-
-def write_ranking(folder: ResultsFolder, config: CampaignConfig, rows: Any) -> None:
-    """What the ranking job leaves when a campaign ends."""
-    output = jsanitize(Ranking(campaign=config.name, candidates=rows), strict=True)
-    store = folder.job_store(config.store)
-    store.docs_store.update({"uuid": "rank", "index": 1, "output": output}, key=["uuid", "index"])
-    store.close()
-    table = JobTable(folder.database)
-    table.claim([JobRecord("rank", 1, "rank", "rank", None, (), "none", b"{}")], run=1)
-    table.finish(("rank", 1), Outcome("done"), now=0.0)
-    table.close()
-
-
-def write_large_campaign(folder: ResultsFolder, config: CampaignConfig) -> None:
-    """Jobs and documents of a finished campaign: made-up numbers in documents of real shape."""
-    rng = np.random.default_rng(0)
-    table = JobTable(folder.database)
-    run = table.begin_run(config.name, config.model_dump_json(), {}, now=0.0)
-    structure = load_prototype("k2ptcl6").own_structure()
-    relaxed = Relaxation(
-        structure=structure,
-        energy_eV_per_atom=-5.0,
-        n_steps=30,
-        max_force_eV_per_A=0.02,
-        volume_change_percent=8.0,
-        convention=EnergyConvention(code="c", functional="f", corrections="m", potential="p"),
-    )
-    stabilities = [
-        assess_stability(Composition("KTaCl6"), energy_eV_per_atom, CHGNET.convention, CHGNET, "K")
-        for energy_eV_per_atom in np.linspace(-5.04, -4.95, N_STABILITIES)
-    ]
-    documents: list[dict[str, Any]] = []
-    records: list[JobRecord] = []
-
-    def add(stage: str, candidate: str | None, output: Any, index: int = 1) -> str:
-        identity = f"{stage}-{candidate}"
-        labels = {"campaign": config.name, "candidate": candidate, "stage": stage}
-        if output is not None:
-            documents.append(
-                {
-                    "uuid": identity,
-                    "index": index,
-                    "output": jsanitize(output, strict=True),
-                    "metadata": labels,
-                    "name": stage,
-                }
-            )
-        records.append(JobRecord(identity, index, stage, stage, candidate, (), "none", b"{}"))
-        return identity
-
-    entries = []
-    for number in range(N_CANDIDATES):
-        candidate = f"KTaCl6-k2ptcl6-{number}"
-        stable = stabilities[number % len(stabilities)]
-        diffusivities = [
-            Diffusivity(
-                species="K",
-                temperature_K=temperature_K,
-                duration_ps=50,
-                n_hops=100,
-                D_cm2_s=float(d),
-                D_68_cm2_s=(float(d) * 0.8, float(d) * 1.2),
-                D_95_cm2_s=(float(d) * 0.6, float(d) * 1.5),
-            )
-            for temperature_K, d in zip((600, 800, 1000), rng.uniform(1e-7, 1e-4, 3), strict=True)
-        ]
-        moved = Transport(
-            diffusivities=tuple(diffusivities), arrhenius=Arrhenius(activation_energy_eV=0.3)
-        )
-        uuids = {
-            "relax": add("relax", candidate, RelaxDocument(state="done", result=relaxed)),
-            "stability": add(
-                "stability", candidate, StabilityDocument(state="done", result=stable)
-            ),
-        }
-        add("transport", candidate, None)
-        uuids["transport"] = add(
-            "transport", candidate, TransportDocument(state="done", result=moved), index=2
-        )
-        for temperature_K in (600, 800, 1000):
-            add("dynamics", f"{candidate}", None, index=temperature_K)
-        info = CandidateInfo(
-            id=candidate,
-            formula="KTaCl6",
-            mobile_ion="K",
-            origin=Origin(
-                host="k2ptcl6",
-                source="made up",
-                parent_formula="K8 Ta4 Cl24",
-                ordering=number + 1,
-                n_orderings=N_CANDIDATES,
-                degeneracy=24,
-                n_configurations=240_000,
-            ),
-        )
-        entries.append(
-            {"candidate": info.model_dump(), **{k: {"uuid": v} for k, v in uuids.items()}}
-        )
-    add("enumerate", None, {"candidates": entries, "left_out": []})
-    table.claim(records, run)
-    table.close()
-    with sqlite3.connect(folder.database) as connection:
-        connection.execute("update jobs set state = 'done'")
-    connection.close()
-    store = folder.job_store(config.store)
-    for start in range(0, len(documents), 1000):
-        store.docs_store.update(documents[start : start + 1000], key=["uuid", "index"])
-    store.close()
 
 
 def main() -> None:

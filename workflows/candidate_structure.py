@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 from pymatgen.core.structure import Structure
-from pymatgen.io.cif import CifWriter
-from pymatgen.io.vasp.inputs import Poscar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +29,14 @@ class CandidateStructure:
 
     def cif(self) -> str:
         """All atoms of the cell, without symmetry."""
+        from pymatgen.io.cif import CifWriter
+
         return str(CifWriter(self.structure))
 
     def poscar(self, comment: str) -> str:
         """Atoms of an element together."""
+        from pymatgen.io.vasp.inputs import Poscar
+
         return str(Poscar(self.structure.get_sorted_structure(), comment).get_str())
 
     def atoms(self) -> Iterator[dict[str, str | float]]:

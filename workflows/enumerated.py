@@ -100,9 +100,14 @@ class KeptEnumeration:
     """The candidates of one campaign, for as long as its enumeration is the same.
 
     Readers that look again and again share one; threads may do so at the same time.
+
+    Attributes:
+        relaxed: energy in eV/atom and number of atoms of what relaxations answered, by their uuids,
+            as far as somebody has asked: these do not change.
     """
 
     def __init__(self) -> None:
+        self.relaxed: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
         self._known: tuple[object, Enumerated] = (None, NOTHING)
 
@@ -130,4 +135,4 @@ def _read(results: CampaignResults, uuid: str) -> tuple[bytes, dict[str, str]] |
     if output is None:
         return None
     left_out = {entry["formula"]: entry["reason"] for entry in output["left_out"]}
-    return as_lines(map(_shortened, output["candidates"])), left_out
+    return as_lines([_shortened(entry) for entry in output["candidates"]]), left_out

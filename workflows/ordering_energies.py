@@ -37,30 +37,21 @@ def ordering_energies(results: CampaignResults, identifier: str) -> tuple[Orderi
     """
     from screening.ensemble import boltzmann_weights
 
-    alike = {
-        entry["relax"]["uuid"]: entry["candidate"] for entry in results.enumerated.alike(identifier)
-    }
-    outputs = results.outputs(alike)
-    relaxed = [
-        (candidate, outputs[uuid]["result"])
-        for uuid, candidate in alike.items()
-        if uuid in outputs and outputs[uuid]["result"]
-    ]
+    relaxed = results.relaxed_orderings(identifier)
     if len(relaxed) < 2:
         return ()
-    energies_eV = [result["energy_eV_per_atom"] for _, result in relaxed]
-    lowest_eV = min(energies_eV)
-    degeneracies = [int(candidate["origin"]["degeneracy"]) for candidate, _ in relaxed]
-    n_atoms = [len(result["structure"]["sites"]) for _, result in relaxed]
+    lowest_eV = min(ordering.energy_eV_per_atom for ordering in relaxed)
+    above_eV = [ordering.energy_eV_per_atom - lowest_eV for ordering in relaxed]
+    degeneracies = [int(ordering.info.origin.degeneracy) for ordering in relaxed]
     weights = boltzmann_weights(
-        [(e - lowest_eV) * n for e, n in zip(energies_eV, n_atoms, strict=True)],
+        [e * ordering.n_atoms for e, ordering in zip(above_eV, relaxed, strict=True)],
         degeneracies,
         TEMPERATURE_K,
     )
     found = [
-        OrderingEnergy(candidate["id"], degeneracy, e - lowest_eV, float(weight))
-        for (candidate, _), degeneracy, e, weight in zip(
-            relaxed, degeneracies, energies_eV, weights, strict=True
+        OrderingEnergy(ordering.info.id, degeneracy, e, float(weight))
+        for ordering, degeneracy, e, weight in zip(
+            relaxed, degeneracies, above_eV, weights, strict=True
         )
     ]
     return tuple(sorted(found, key=lambda o: o.energy_above_lowest_eV_per_atom))

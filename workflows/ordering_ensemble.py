@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from screening.documents import CandidateInfo
@@ -17,11 +17,6 @@ class RelaxedOrdering:
     info: CandidateInfo
     energy_eV_per_atom: float
     n_atoms: int
-
-    @classmethod
-    def of(cls, info: CandidateInfo, relaxation: Mapping[str, Any]) -> Self:
-        """From the stored form of its `Relaxation`, of which no structure need be made."""
-        return cls(info, relaxation["energy_eV_per_atom"], len(relaxation["structure"]["sites"]))
 
 
 @dataclass(frozen=True)

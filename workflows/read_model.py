@@ -35,7 +35,7 @@ from workflows.views import CandidateView, JobView
 from workflows.waiting import Surroundings
 
 if TYPE_CHECKING:
-    from jobflow import JobStore
+    from maggma.core import Store
 
     from workflows.config import CampaignConfig
     from workflows.cost.spending import Spending
@@ -86,7 +86,7 @@ class CampaignResults:
         """Close the files."""
         self.table.close()
         if "_store" in vars(self):
-            self._store.close()  # type: ignore[no-untyped-call]
+            self._store.close()
 
     @property
     def name(self) -> str:
@@ -94,8 +94,8 @@ class CampaignResults:
         return self.config.name
 
     @cached_property
-    def _store(self) -> JobStore:
-        return self.folder.job_store(self.config.store, read_only=True)
+    def _store(self) -> Store:
+        return self.folder.documents(self.config.store, read_only=True)
 
     def status(self) -> dict[str, dict[str, int]]:
         """Number of jobs per stage and state; a job that was replaced counts by its last part."""
@@ -177,12 +177,11 @@ class CampaignResults:
         finished = self.table.select(
             "select uuid from jobs where run = ? and stage = 'rank' and state = 'done'", (self.run,)
         )
-        uuids = [uuid for (uuid,) in finished]
-        lines = as_lines(
-            row for found in self.outputs(uuids).values() for row in found["candidates"]
-        )
-        rows = (stored_document(RankedCandidate, orjson.loads(line)) for line in lines.splitlines())
-        return tuple(map(lean, rows))
+        for output in self.outputs(uuid for (uuid,) in finished).values():
+            lines = as_lines(output["candidates"]).splitlines()
+            rows = (stored_document(RankedCandidate, orjson.loads(line)) for line in lines)
+            return tuple(map(lean, rows))
+        return ()
 
     def candidate(self, identifier: str, rows: Sequence[RankedCandidate] = ()) -> CandidateView:
         """Everything about one candidate; the ranking is made unless `rows` gives it.
@@ -202,20 +201,28 @@ class CampaignResults:
             amorphous=stored_document(
                 AmorphousDocument, outputs.get(_uuids(entry).get("amorphous", ""))
             ),
-            ensemble=ensemble_of(identifier, self._relaxed_orderings(identifier)),
+            ensemble=ensemble_of(identifier, self.relaxed_orderings(identifier)),
             jobs=tuple(self.jobs_of(identifier)),
         )
 
-    def _relaxed_orderings(self, identifier: str) -> list[RelaxedOrdering]:
-        """Of the configuration space that a candidate is of; none where it is of none."""
-        alike = self.enumerated.alike(identifier)
-        outputs = self.outputs(entry["relax"]["uuid"] for entry in alike)
-        found = {uuid: output["result"] for uuid, output in outputs.items() if output["result"]}
-        return [
-            RelaxedOrdering.of(CandidateInfo(**entry["candidate"]), found[entry["relax"]["uuid"]])
-            for entry in alike
-            if entry["relax"]["uuid"] in found
-        ]
+    def relaxed_orderings(self, identifier: str) -> tuple[RelaxedOrdering, ...]:
+        """Of the configuration space that a candidate is of; none where it is of none.
+
+        Raises:
+            InvalidInput: the campaign has no such candidate.
+        """
+        known = self._enumeration.relaxed
+        alike = [(e["relax"]["uuid"], e["candidate"]) for e in self.enumerated.alike(identifier)]
+        unread = [uuid for uuid, _ in alike if uuid not in known]
+        for uuid, output in self.outputs(unread).items() if unread else ():
+            if relaxation := output["result"]:
+                n_atoms = len(relaxation["structure"]["sites"])
+                known[uuid] = relaxation["energy_eV_per_atom"], n_atoms
+        return tuple(
+            RelaxedOrdering(CandidateInfo(**candidate), *known[uuid])
+            for uuid, candidate in alike
+            if uuid in known
+        )
 
     def jobs_of(self, identifier: str) -> list[JobView]:
         """Jobs of a candidate: by uuid, not by label, for one structure may serve several.

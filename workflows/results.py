@@ -22,6 +22,7 @@ from screening.errors import InvalidInput, NotFinished
 
 if TYPE_CHECKING:
     from jobflow import JobStore
+    from maggma.core import Store
     from maggma.stores import MongoStore
 
     from workflows.config import StoreSettings
@@ -60,14 +61,21 @@ class ResultsFolder:
         from jobflow import JobStore
 
         from workflows.store.arrays import ArrayFileStore
-        from workflows.store.sqlite import SqliteStore
 
         arrays = ArrayFileStore(self.database, self.path / "arrays", read_only=read_only)
-        if settings.backend == "sqlite":
-            documents = SqliteStore(self.database, read_only=read_only)
-        else:
-            documents = _mongo_store(settings)
+        documents = self.documents(settings, read_only)
         store = JobStore(documents, additional_stores={"data": arrays})
+        store.connect()
+        return store
+
+    def documents(self, settings: StoreSettings, read_only: bool = False) -> Store:
+        """The documents alone, which do not need jobflow; connected."""
+        from workflows.store.sqlite import SqliteStore
+
+        if settings.backend == "sqlite":
+            store = SqliteStore(self.database, read_only=read_only)
+        else:
+            store = _mongo_store(settings)
         store.connect()
         return store
 

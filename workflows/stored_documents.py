@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -34,10 +33,11 @@ def _plain(output: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in output.items() if not key.startswith("@")}
 
 
-def as_lines(values: Iterable[Any]) -> bytes:
-    """Each as JSON on a line of its own.
+def as_lines(values: list[Any]) -> bytes:
+    """Each as JSON on a line of its own; the list is empty afterwards.
 
     One text in the place of thousands of small objects: these leave all of their memory to what is
     made next, while what is made beside them would keep most of it from being given back.
     """
-    return b"\n".join(map(orjson.dumps, values))
+    values.reverse()
+    return b"\n".join(orjson.dumps(values.pop()) for _ in range(len(values)))

@@ -20,7 +20,15 @@ from screening.stability.documents import (
     VoltageProfile,
     Window,
 )
-from screening.transport.documents import Arrhenius, Diffusivity, Transport, TransportDocument
+from screening.transport.documents import (
+    Arrhenius,
+    Diffusivity,
+    Equilibration,
+    MsdCurve,
+    PrincipalDiffusivity,
+    Transport,
+    TransportDocument,
+)
 
 ORIGIN = Origin(
     host="k2ptcl6",
@@ -306,6 +314,33 @@ def test_intervals_and_failed_guards_reach_the_summary():
 def test_state_is_that_of_the_first_stage_that_is_not_done(documents, state, stage):
     made = summarise(INFO, "chgnet", Gates(), *documents)
     assert (made.state, made.stage) == (state, stage)
+
+
+def test_details_of_a_diffusivity_stay_in_its_document():
+    axis = PrincipalDiffusivity(
+        axis=(1, 0, 0), D_cm2_s=1e-6, D_68_cm2_s=(1e-7, 2e-6), upper_bound_cm2_s=None
+    )
+    full = value(1e-6, 3e-6).model_copy(
+        update={
+            "principal": (axis,),
+            "equilibration": Equilibration(cut_ps=1.0, test="t"),
+            "msd": (MsdCurve(species="K", lag_ps=(1.0,), msd_A2=(2.0,)),),
+        }
+    )
+    made = summarise(INFO, "chgnet", Gates(), DONE, stability(), transport(full))
+    assert made.diffusivity == (value(1e-6, 3e-6),)
+
+
+def test_rows_that_have_ranks_are_ranked_by_their_values_alone():
+    rows = [
+        row(name, window_V, value(1e-6, 2e-6))
+        for name, window_V in zip("abc", (3, 1, 2), strict=True)
+    ]
+    ranked = rank(rows)
+    assert [made.id for made in ranked] == ["a", "c", "b"]
+    assert rank(ranked) == ranked
+    assert rank(ranked)[0] is ranked[0]  # what has its place is not copied
+    assert rank(ranked[1:]) == rank(rows[1:])
 
 
 def test_gate_after_transport_rejects_with_value_and_threshold():

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-
-from workflows.figures.style import STYLE, Width, new_figure
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from workflows.figures.style import Width
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +41,10 @@ def steps_figure(
         is_log: whether heights are on a logarithmic axis.
         width: of the figure.
     """
+    import matplotlib as mpl  # lines are made without it
+
+    from workflows.figures.style import STYLE, new_figure
+
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(width, 0.75 if width == "column" else 0.5)
         for line in lines:

@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from browsers import CHROMIUM, chromium, dashboard
 from conftest import DONE, FAILED, REJECTED, client_of
 
 from workflows.cli.results import open_results
@@ -229,3 +230,35 @@ def test_without_scripts_the_filter_is_a_form(finished):
     assert '<form id="filter" method="get" action="/c/campaign/jobs"' in html
     assert '<input type="hidden" name="sort" value="-ran" form="filter">' in html
     assert '<option value="relax" selected>' in html
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+def test_in_a_browser_the_filter_changes_the_table_and_the_address(copy):
+    with dashboard(copy) as address, chromium() as browser:
+        page = browser.new_page()
+        page.goto(f"{address}c/campaign/jobs")
+        table = page.locator("table.jobs tbody tr")
+        n_all = table.count()
+        page.get_by_label("Stage").select_option("dynamics")
+        page.locator("table.jobs tbody tr", has_text="relax").first.wait_for(state="detached")
+        assert table.count() == 2
+        assert "stage=dynamics" in page.url
+        page.get_by_role("link", name="ran", exact=True).click()
+        page.locator('th[aria-sort="descending"]').wait_for()
+        assert "stage=dynamics" in page.url
+        assert "sort=-ran" in page.url
+        page.get_by_label("State").select_option("done")  # keeps how it is sorted
+        page.wait_for_url("**sort=-ran**")
+        page.wait_for_url("**state=done**")
+        change(copy, ("update jobs set state = 'failed', message = 'it broke' where 1",))
+        page.get_by_text("No job is like that").wait_for(timeout=15_000)  # by itself
+        page.go_back()
+        page.go_back()
+        page.go_back()
+        page.get_by_text("it broke").first.wait_for()
+        assert table.count() == n_all
+        page.get_by_label("Candidate").focus()
+        page.keyboard.type(DONE)
+        page.wait_for_timeout(6000)  # it looked again meanwhile
+        assert page.evaluate("document.activeElement.id") == "candidate"
+        assert page.get_by_label("Candidate").input_value() == DONE

@@ -16,7 +16,7 @@ from workflows.dashboard.downloads import table_response
 from workflows.dashboard.rendering import campaign_of, render
 from workflows.execution.orders import Order, Orders
 from workflows.execution_settings import QUEUED_STAGES
-from workflows.job_list import JobFilter, JobOrder
+from workflows.job_list import EVERY_JOB, JobFilter, JobOrder
 from workflows.views import SHOWN_STATES, STAGES, JobView, ShownState
 from workflows.waiting import Hold, holds_of
 
@@ -178,18 +178,13 @@ def jobs_view(
     """
     codes = results.jobs.codes()
     wanted = JobsQuery.of(query, codes)
-    totals: Counter[str] = Counter()
-    for states in results.jobs.counts(wanted.filter()).values():
-        totals.update(states)
+    status = results.status()
+    shown = wanted.filter()
+    totals = _by_state(status if shown == EVERY_JOB else results.jobs.counts(shown))
     n_pages = max(-(-totals.total() // N_ON_A_PAGE), 1)
     page = min(_page(query), n_pages)
-    rows = results.jobs.page(
-        wanted.filter(), N_ON_A_PAGE, (page - 1) * N_ON_A_PAGE, **_sorting(wanted)
-    )
-    of_all: Counter[str] = Counter()
-    status = results.status()
-    for states in status.values():
-        of_all.update(states)
+    rows = results.jobs.page(shown, N_ON_A_PAGE, (page - 1) * N_ON_A_PAGE, **_sorting(wanted))
+    of_all = _by_state(status)
     ((has_queue,),) = results.table.select("select exists (select 1 from queue_jobs)")
     return JobsView(
         wanted=wanted,
@@ -248,6 +243,14 @@ def job_row(job: JobView) -> dict[str, Any]:
         "code": job.code,
         "message": job.message,
     }
+
+
+def _by_state(counts: Mapping[str, Mapping[str, int]]) -> Counter[str]:
+    """Of all stages together."""
+    total: Counter[str] = Counter()
+    for states in counts.values():
+        total.update(states)
+    return total
 
 
 def _sorting(wanted: JobsQuery) -> dict[str, Any]:
