@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workflows.read_model import CampaignResults
+    from collections.abc import Sequence
+
+    from workflows.ordering_ensemble import RelaxedOrdering
 
 TEMPERATURE_K = 300.0
 
@@ -26,18 +28,10 @@ class OrderingEnergy:
     probability: float
 
 
-def ordering_energies(results: CampaignResults, identifier: str) -> tuple[OrderingEnergy, ...]:
-    """The orderings of the space that a candidate belongs to, by rising energy.
-
-    Returns:
-        Nothing where fewer than two of them are relaxed, or no averages can be taken over them.
-
-    Raises:
-        InvalidInput: the campaign has no such candidate.
-    """
+def ordering_energies(relaxed: Sequence[RelaxedOrdering]) -> tuple[OrderingEnergy, ...]:
+    """Orderings of one configuration space by rising energy; nothing where there are not two."""
     from screening.ensemble import boltzmann_weights
 
-    relaxed = results.relaxed_orderings(identifier)
     if len(relaxed) < 2:
         return ()
     lowest_eV = min(ordering.energy_eV_per_atom for ordering in relaxed)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from screening.errors import InvalidInput
 from screening.transport.documents import Diffusivity
@@ -16,7 +16,7 @@ from screening.transport.posterior import ONE_SIGMA
 from screening.units import BOLTZMANN_EV_PER_K
 
 _DOF = np.concatenate([np.geomspace(1.0, 300.0, 400), [np.inf]])
-_RATIO = stats.t.ppf(0.975, _DOF) / stats.t.ppf((1 + ONE_SIGMA) / 2, _DOF)
+_RATIO = special.stdtrit(_DOF, 0.975) / special.stdtrit(_DOF, (1 + ONE_SIGMA) / 2)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ArrheniusPoints:
         low_68, high_68 = np.log([_interval_68(entry) for entry in self.values]).T
         low_95, high_95 = np.log([_interval_95(entry) for entry in self.values]).T
         dof = np.interp(-(high_95 - low_95) / (high_68 - low_68), -_RATIO, _DOF)
-        sigma = stats.t.ppf((1 + ONE_SIGMA) / 2, dof)
+        sigma = special.stdtrit(dof, (1 + ONE_SIGMA) / 2)
         tiny = 1e-3 * (high_68 - low_68)  # an interval may end at its value, a scale must not
         return LogValues(
             x=_abscissae(self.values),

@@ -30,7 +30,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 LINE_HOLDS = 0.8
 SCATTER_RANGE = (0.05, 2.0)  # of ln D: from what nobody would notice to a factor of seven
@@ -255,7 +255,9 @@ def _scatter_draws(uniform: Array) -> tuple[Array, Array]:
 @lru_cache(maxsize=8)
 def _standard_draws(n_bounds: int) -> tuple[Array, Array]:
     """Uniform draws for s and the deviations, and pairs (t, -t) for mean and slope."""
-    sequence = stats.qmc.Sobol(3 + n_bounds, scramble=False)
+    from scipy.stats import qmc  # far larger than all else that is needed here
+
+    sequence = qmc.Sobol(3 + n_bounds, scramble=False)
     half = sequence.random_base2(LOG2_DRAWS)
     # off the origin; a quarter of a step, so that a draw and the mirror of another never coincide
     half = half + 0.25 / len(half)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import special, stats
+from scipy import special
 
 ONE_SIGMA = 0.6827  # confidence of what is called the 68 % interval
 
@@ -40,7 +40,7 @@ def interval(
         variance += special.polygamma(1, n_hops + 0.5)
         third += special.polygamma(2, n_hops + 0.5)
     skewness = third / variance**1.5
-    reach = float(stats.t.ppf((1 + confidence) / 2, dof))
+    reach = float(special.stdtrit(dof, (1 + confidence) / 2))
     low, high = (
         estimate * math.exp(mean + (z + (z * z - 1) * skewness / 6) * math.sqrt(variance))
         for z in (-reach, reach)

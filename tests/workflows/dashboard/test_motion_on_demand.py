@@ -52,7 +52,7 @@ def test_without_dynamics_there_is_nothing(results):
 
 
 def test_an_ordering_on_its_own_is_compared_with_nothing(results):
-    assert ordering_energies(results, DONE) == ()
+    assert ordering_energies(results.relaxed_orderings(DONE)) == ()
 
 
 @pytest.mark.parametrize("ask", [motion_of, ordering_energies])

@@ -175,7 +175,7 @@ def candidate_page_view(
     crystal = structure_of(results, known)
     stability = known.stability.result if known.stability else None
     transport: Transport | None = getattr(known.transport, "result", None)
-    energies = ordering_energies(results, identifier)
+    energies = ordering_energies(results.relaxed_orderings(identifier))
     moving = _dynamics_jobs(results, known)
     files = array_files(results, {job.uuid for job in known.jobs})
     of = {job.uuid: job for job in known.jobs}

@@ -161,7 +161,7 @@ def _plot(name: str, results: CampaignResults, known: CandidateView) -> Plot | N
     if name == "voltage" and stability is not None:
         return voltage(stability, known.info.mobile_ion)
     if name == "orderings":
-        return orderings(ordering_energies(results, known.info.id), known.info.id)
+        return orderings(ordering_energies(results.relaxed_orderings(known.info.id)), known.info.id)
     if transport is None:
         return None
     if name == "arrhenius":
