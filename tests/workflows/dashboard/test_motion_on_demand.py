@@ -55,7 +55,7 @@ def test_an_ordering_on_its_own_is_compared_with_nothing(results):
     assert ordering_energies(results.relaxed_orderings(DONE)) == ()
 
 
-@pytest.mark.parametrize("ask", [motion_of, ordering_energies])
+@pytest.mark.parametrize("ask", [motion_of, CampaignResults.relaxed_orderings])
 def test_an_unknown_candidate_is_named(results, ask):
     with pytest.raises(InvalidInput, match="nobody: no such candidate"):
         ask(results, "nobody")
