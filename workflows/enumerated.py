@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from screening.errors import InvalidInput
-from workflows.stored_documents import as_lines
+from workflows.memory import give_back
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from workflows.read_model import CampaignResults
 
@@ -28,22 +28,24 @@ class Enumerated:
     """Candidates and their jobs, each as text: thousands of them take a tenth of the memory.
 
     Args:
-        lines: one a candidate, see `as_lines`.
+        entries: of all candidates.
         left_out: compositions and files that became no candidate, with the reason.
 
     Attributes:
         jobs: of each candidate, those that its place in the ranking depends on.
     """
 
-    def __init__(self, lines: bytes = b"", left_out: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, entries: Iterable[Entry] = (), left_out: dict[str, str] | None = None
+    ) -> None:
         self.left_out = left_out or {}
         self.jobs: dict[str, Jobs] = {}
         self._texts: dict[str, bytes] = {}
         self._spaces: dict[str, list[str]] = defaultdict(list)
-        for line in lines.splitlines():
-            entry = orjson.loads(line)
+        for entry in entries:
             candidate = entry["candidate"]
-            self._texts[candidate["id"]] = line
+            text = orjson.dumps(_shortened(entry))
+            self._texts[candidate["id"]] = bytes(memoryview(text))  # less room than orjson takes
             self.jobs[candidate["id"]] = (
                 entry["relax"]["uuid"],
                 entry["stability"]["uuid"],
@@ -112,7 +114,7 @@ class KeptEnumeration:
         self._known: tuple[object, Enumerated] = (None, NOTHING)
 
     def of(self, results: CampaignResults) -> Enumerated:
-        """Those of the last run; nothing while there is no answer."""
+        """Those of the last run; none while the enumeration has no answer."""
         jobs = results.table.select(
             "select uuid, attempts, ended_at from jobs where run = ? and stage = 'enumerate'",
             (results.run,),
@@ -123,16 +125,9 @@ class KeptEnumeration:
         key = results.folder.database, *job
         with self._lock:
             if self._known[0] != key:
-                found = _read(results, job[0])
-                if found is None:
-                    return NOTHING
-                self._known = key, Enumerated(*found)
+                left_out = results.listed(job[0], "left_out")
+                entries = results.listed(job[0], "candidates")
+                reasons = {entry["formula"]: entry["reason"] for entry in left_out}
+                self._known = key, Enumerated(entries, reasons)
+                give_back()
             return self._known[1]
-
-
-def _read(results: CampaignResults, uuid: str) -> tuple[bytes, dict[str, str]] | None:
-    output = results.outputs([uuid]).get(uuid)
-    if output is None:
-        return None
-    left_out = {entry["formula"]: entry["reason"] for entry in output["left_out"]}
-    return as_lines([_shortened(entry) for entry in output["candidates"]]), left_out

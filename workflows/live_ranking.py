@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from workflows.candidate_rows import CandidateRows
 from workflows.causes import with_causes
-from workflows.collector import collector_paused
 from workflows.enumerated import KeptEnumeration
+from workflows.memory import collector_paused, give_back
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +56,11 @@ class LiveRanking:
             )
             is_known = seen == self._seen
             if not is_known and (not self._rows or time.monotonic() > self._made_s + RESTS_S):
+                n_before, ended = len(self._rows), self._ended
                 with collector_paused():
                     self._rows = self._made(results)
+                if (n_before, ended) != (len(self._rows), self._ended):  # made of large documents
+                    give_back()
                 self._seen, self._made_s = seen, time.monotonic()
             return self._rows
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,14 +23,14 @@ from screening.stability.documents import StabilityDocument
 from screening.transport.documents import TransportDocument
 from workflows.candidate_rows import CandidateRows, lean
 from workflows.causes import with_causes
-from workflows.collector import collector_paused
 from workflows.config import NOT_SCIENCE, StabilitySettings
 from workflows.enumerated import Enumerated, KeptEnumeration
 from workflows.execution.jobs import JobTable
 from workflows.execution.notes import TROUBLES, Note, Notes
 from workflows.job_list import JobFilter, JobList
+from workflows.memory import collector_paused
 from workflows.ordering_ensemble import RelaxedOrdering, ensemble_of
-from workflows.stored_documents import as_lines, stored_document
+from workflows.stored_documents import stored_document
 from workflows.views import CandidateView, JobView
 from workflows.waiting import Surroundings
 
@@ -177,10 +177,9 @@ class CampaignResults:
         finished = self.table.select(
             "select uuid from jobs where run = ? and stage = 'rank' and state = 'done'", (self.run,)
         )
-        for output in self.outputs(uuid for (uuid,) in finished).values():
-            lines = as_lines(output["candidates"]).splitlines()
-            rows = (stored_document(RankedCandidate, orjson.loads(line)) for line in lines)
-            return tuple(map(lean, rows))
+        for (uuid,) in finished:
+            rows = self.listed(uuid, "candidates")
+            return tuple(lean(stored_document(RankedCandidate, row)) for row in rows)
         return ()
 
     def candidate(self, identifier: str, rows: Sequence[RankedCandidate] = ()) -> CandidateView:
@@ -306,6 +305,16 @@ class CampaignResults:
             if document["index"] > found[document["uuid"]][0] and document["output"] is not None:
                 found[document["uuid"]] = document["index"], document["output"]
         return {uuid: output for uuid, (_, output) in found.items() if output}
+
+    def listed(self, uuid: str, name: str) -> Iterator[dict[str, Any]]:
+        """A list in the last output of a job: one after the other, where that takes less memory."""
+        from workflows.store.sqlite import SqliteStore
+
+        store = self._store
+        if not isinstance(store, SqliteStore):
+            yield from self.outputs([uuid]).get(uuid, {}).get(name, ())
+        elif parts := [index for (index,) in store.columns(["index"], {"uuid": uuid})]:
+            yield from store.elements({"uuid": uuid, "index": max(parts)}, f"output.{name}")
 
 
 def _uuids(entry: dict[str, Any]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from screening.errors import InvalidInput
@@ -31,13 +30,3 @@ def stored_document(kind: Any, output: dict[str, Any] | None) -> Any:
 def _plain(output: dict[str, Any]) -> dict[str, Any]:
     """Without monty's class markers."""
     return {key: value for key, value in output.items() if not key.startswith("@")}
-
-
-def as_lines(values: list[Any]) -> bytes:
-    """Each as JSON on a line of its own; the list is empty afterwards.
-
-    One text in the place of thousands of small objects: these leave all of their memory to what is
-    made next, while what is made beside them would keep most of it from being given back.
-    """
-    values.reverse()
-    return b"\n".join(orjson.dumps(values.pop()) for _ in range(len(values)))

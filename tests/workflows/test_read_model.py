@@ -14,7 +14,7 @@ def test_a_ranking_of_an_earlier_version_is_named_as_such():
     results = CampaignResults.__new__(CampaignResults)
     results.run = 1
     results.table = SimpleNamespace(select=lambda *_: [("uuid",)])
-    results.outputs = lambda _: {"uuid": {"candidates": [{"id": "of another shape"}]}}
+    results.listed = lambda *_: [{"id": "of another shape"}]
     with pytest.raises(
         InvalidInput, match=r"earlier version .*\(RankedCandidate\); `halideflow run"
     ):

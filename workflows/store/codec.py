@@ -8,7 +8,9 @@ document without any (nearly all of them) is decoded by the JSON parser alone.
 from __future__ import annotations
 
 import base64
+import json
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,6 +25,8 @@ Path = tuple[str | int, ...]
 _EPOCH = datetime(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
 _COMPRESSION = 1  # 4 % larger than the default level, three times as fast
+
+_FIRST_KEY = re.compile(rb'\{"[^"\\]+":')
 
 _PLAIN = frozenset((str, int, bool, type(None)))
 
@@ -58,6 +62,39 @@ def decode(blob: bytes) -> Document:
             holder = holder[step]
         holder[last] = _FROM_TEXT[kind](text)
     return document
+
+
+def elements(blob: bytes, path: Path) -> Iterator[Any]:
+    """Elements of a list of objects, one after the other: memory never holds all of them.
+
+    They are told apart by the first key of the first: where one object of the list ends and the
+    next begins with the same key. What is no JSON by itself was cut at a wrong place, or is the
+    last, and the rest is then read as a whole. Nothing where there is no list.
+    """
+    text = zlib.decompress(blob)
+    name = orjson.dumps(path[-1]) + b":["
+    begin = text.find(name) + len(name)
+    first = _FIRST_KEY.match(text, begin)
+    n_read = 0
+    if first and text.count(name) == 1 and text.endswith(b",[]]"):  # no specials
+        between = b"}," + first[0]
+        while (end := text.find(between, begin) + 1) > 0:
+            try:
+                element = orjson.loads(text[begin:end])
+            except orjson.JSONDecodeError:
+                break
+            yield element
+            n_read += 1
+            begin = end + 1
+        else:
+            element, _ = json.JSONDecoder().raw_decode(text[begin:].decode())
+            yield element
+            return
+    del text
+    found: Any = decode(blob)
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    yield from (found if isinstance(found, list) else [])[n_read:]
 
 
 def _not_json(document: Document) -> Iterator[tuple[Path, Any]]:

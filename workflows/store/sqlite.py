@@ -27,7 +27,7 @@ from monty.json import jsanitize
 from pydash import get, has, set_
 from pymongo.errors import DuplicateKeyError
 
-from workflows.store.codec import Document, decode, encode
+from workflows.store.codec import Document, decode, elements, encode
 from workflows.store.columns import OPAQUE, from_column, from_document, quoted, select, to_column
 from workflows.store.projection import Projection
 from workflows.store.table import DOCUMENT, ROW, Table
@@ -138,6 +138,14 @@ class SqliteStore(Store):
     ) -> Document | None:
         """The first document that matches, None if there is none."""
         return next(self.query(criteria, properties, sort, limit=1), None)
+
+    def elements(self, criteria: Criteria, path: str) -> Iterator[Any]:
+        """Elements of the lists of objects at a dotted path, of all documents that match.
+
+        One at a time, so that a list of thousands needs little memory.
+        """
+        for (blob,), _ in self._matches([DOCUMENT], criteria):
+            yield from elements(blob, tuple(path.split(".")))
 
     def columns(
         self, paths: Sequence[str], criteria: Criteria | None = None

@@ -42,7 +42,7 @@ _COLUMNS: tuple[tuple[JobOrder, str, str], ...] = (
     ("candidate", "candidate", ""),
     ("state", "state, and why", ""),
     ("temperature", "T", "K"),
-    ("worker", "worker and queue id", ""),
+    ("worker", "where", ""),
     ("attempts", "attempts", ""),
     ("waited", "waited", ""),
     ("ran", "ran", ""),
