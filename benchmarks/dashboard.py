@@ -3,8 +3,9 @@
 Two campaigns of that size, one finished and one in progress, each shown by a `halideflow dashboard`
 of its own, asked over HTTP as a browser does. Each page is asked 20 times after a first look, by
 the wall clock; memory is that of the server when all pages and a figure have been asked for. What
-pages say is compared with what the read model counts. The first view in Chromium, where there is one, is the time from starting to load
-the overview of the warm server until its text is there and nothing is being fetched any more.
+pages say is compared with what the read model counts. The first view in Chromium, where there is
+one, is the time from starting to load the overview of the warm server until its text is there and
+nothing is being fetched any more.
 
 There is no peer that shows such a campaign: `ratios` are the limits over what was measured.
 """

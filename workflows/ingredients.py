@@ -159,7 +159,7 @@ def ingredients(results: CampaignResults) -> Ingredients:
     Raises:
         InvalidInput: the config of that run is one of another version.
     """
-    entries = results.entries()
+    entries = results.enumerated
     relaxed = [
         {key: result.get(key) for key in ("convention", "calculations")}
         for result in _results_of(results, entries, "relax")

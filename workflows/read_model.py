@@ -6,6 +6,7 @@ results of an older config that are still in the store do not mix in.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -69,7 +70,12 @@ class CampaignResults:
         self._enumeration = enumeration or KeptEnumeration()
         try:
             self.table = JobTable(folder.database, True, busy_timeout_s)
-            ((run,),) = self.table.select("select max(run) from jobs")
+            with contextlib.ExitStack() as unless_it_is_usable:
+                unless_it_is_usable.callback(self.table.close)
+                ((run,),) = self.table.select("select max(run) from jobs")
+                if run is None:
+                    raise NotFinished(nothing)
+                unless_it_is_usable.pop_all()
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):  # killed before there was one
                 raise NotFinished(nothing) from error
@@ -78,8 +84,6 @@ class CampaignResults:
             raise InvalidInput(
                 f"{folder.database}: {error}; move the file away and run the campaign again"
             ) from error
-        if run is None:
-            raise NotFinished(nothing)
         self.run = int(run)
 
     def close(self) -> None:

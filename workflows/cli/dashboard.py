@@ -45,20 +45,21 @@ def dashboard(
     import os
 
     from workflows.dashboard.app import DashboardSettings
-    from workflows.dashboard.server import LOOPBACK, new_token, serve
+    from workflows.dashboard.security import LOOPBACK_HOSTS
+    from workflows.dashboard.server import new_token, serve
 
     for path in campaigns:
         if not path.exists():
             raise InvalidInput(f"{path}: there is no such config file or results folder")
     if root_path and not root_path.startswith("/"):
         raise InvalidInput(f"--root-path {root_path}: must start with a slash")
+    where = f"[{host}]" if ":" in host else host
     token = None
-    if with_token or allow_actions or host not in LOOPBACK:
+    if with_token or allow_actions or where not in LOOPBACK_HOSTS:
         token = os.environ.get("HALIDEFLOW_DASHBOARD_TOKEN") or new_token()
     settings = DashboardSettings(tuple(campaigns), token, allow_actions, root_path.rstrip("/"))
 
     def tell(port: int) -> None:
-        where = f"[{host}]" if ":" in host else host
         query = f"?token={token}" if token else ""
         typer.echo(f"http://{where}:{port}{settings.root_path}/{query}")
         typer.echo(

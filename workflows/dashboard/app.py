@@ -125,7 +125,7 @@ def create_app(settings: DashboardSettings) -> Starlette:
             Mount("/static", StaticFiles(directory=_STATIC)),
             Mount("/c/{slug}", routes=pages),
         ],
-        middleware=[Middleware(Guard, keys=keys, refusal=_refusal)],
+        middleware=[Middleware(Guard, keys=keys, refusal=_refusal, root_path=settings.root_path)],
         exception_handlers={
             HTTPException: _http_error,
             ScreeningError: _expected_error,
@@ -162,7 +162,7 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _expected_error(request: Request, error: Exception) -> Response:
-    """What the read model says where it cannot answer."""
+    """What the read model says where it cannot answer; invalid is what an address asks for."""
     if isinstance(error, NotFinished):
         view = MessageView(
             "Nothing yet", str(error), "This page looks again by itself.", is_live=True
@@ -192,7 +192,8 @@ def _store_error(request: Request, error: Exception) -> Response:
 def _file_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
     message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return render(request, "message.html", MessageView("A file cannot be read", message), 503)
+    view = MessageView("A file cannot be read", message, is_live=True)
+    return render(request, "message.html", view, 503)
 
 
 def _bug(request: Request, error: Exception) -> Response:

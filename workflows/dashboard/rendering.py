@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import jinja2
 from markupsafe import Markup, escape
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from workflows.dashboard.served import ServedCampaign
 
 _HERE = Path(__file__).parent
+_SAFE_IN_PATH = "/~!$&'()*+,;=:@"
 UNKNOWN = "–"
 
 
@@ -69,6 +71,17 @@ def prefix_of(request: Request) -> str:
     return str(scope.get("app_root_path", scope.get("root_path", ""))).rstrip("/")
 
 
+def own_address(request: Request) -> str:
+    """Path and query of what is asked for, without the token, as they stand in a link.
+
+    The path starts with a single slash: two would lead a browser to another host.
+    """
+    prefix = prefix_of(request)
+    path = quote(request.scope["path"].removeprefix(prefix).lstrip("/\\"), safe=_SAFE_IN_PATH)
+    query = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "token"])
+    return f"{prefix}/{path}?{query}" if query else f"{prefix}/{path}"
+
+
 def render(request: Request, template: str, view: Any, status: int = 200) -> HTMLResponse:
     """A page.
 
@@ -78,10 +91,8 @@ def render(request: Request, template: str, view: Any, status: int = 200) -> HTM
         view: the page's dataclass; the template sees it as `view`.
         status: of HTTP.
     """
-    prefix = prefix_of(request)
     slug = request.path_params.get("slug")
-    here = prefix + request.scope["path"].removeprefix(prefix)
-    query = request.url.query
+    here = own_address(request)
     html = (
         _environment()
         .get_template(template)
@@ -89,9 +100,9 @@ def render(request: Request, template: str, view: Any, status: int = 200) -> HTM
             view=view,
             site=site_of(request),
             campaign=slug if slug in site_of(request).campaigns else None,
-            prefix=prefix,
-            here=f"{here}?{query}" if query else here,
-            path=here,
+            prefix=prefix_of(request),
+            here=here,
+            path=here.split("?")[0],
             now=time.time(),
         )
     )

@@ -12,11 +12,13 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+
+from workflows.dashboard.rendering import own_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+"""This machine, as addresses name it."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -89,14 +92,26 @@ def _equal(one: str, other: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware: lets visitors in, and puts the headers on every answer."""
+    """ASGI middleware: lets visitors in, and puts the headers on every answer.
+
+    Args:
+        app: that answers them.
+        keys: of this process.
+        refusal: page with a status, a message and a hint.
+        root_path: under which a proxy serves `app`, whether or not it takes that off addresses.
+    """
 
     def __init__(
-        self, app: ASGIApp, keys: Keys, refusal: Callable[[Request, int, str, str], Response]
+        self,
+        app: ASGIApp,
+        keys: Keys,
+        refusal: Callable[[Request, int, str, str], Response],
+        root_path: str = "",
     ) -> None:
         self._app = app
         self._keys = keys
         self._refusal = refusal
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the application answer."""
@@ -112,6 +127,9 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
+        if not f"{scope['path']}/".startswith(f"{self._root_path}/"):
+            scope["path"] = self._root_path + scope["path"]
+        scope["root_path"] = self._root_path
         request = Request(scope, receive)
         answer = await self._answer(request)
         await (answer or self._app)(scope, receive, send_with_headers)
@@ -125,6 +143,10 @@ class Guard:
                 text = f"This dashboard answers to {', '.join(LOOPBACK_HOSTS)}, not to {host!r}."
                 hint = "To be reached by another name it needs a token: start it with --token."
                 return self._refusal(request, 421, text, hint)
+            return None
+        if request.scope["path"].startswith(
+            f"{self._root_path}/static/"
+        ):  # the same for everybody, everywhere
             return None
         if keys.is_cookie(request.cookies.get(keys.cookie_name, "")):
             return None if "token" not in request.query_params else self._enter(request)
@@ -143,25 +165,17 @@ class Guard:
 
     def _enter(self, request: Request) -> Response:
         """To the same page, without the token in its address."""
-        query = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "token"])
-        path = request.scope.get("root_path", "") + _own_path(request)
-        answer = RedirectResponse(f"{path}?{query}" if query else path, status_code=303)
+        answer = RedirectResponse(own_address(request), status_code=303)
         answer.set_cookie(
             self._keys.cookie_name,
             self._keys.cookie,
             max_age=_COOKIE_AGE_S,
-            path=request.scope.get("root_path", "") or "/",
+            path=self._root_path or "/",
             secure=request.url.scheme == "https",
             httponly=True,
             samesite="lax",
         )
         return answer
-
-
-def _own_path(request: Request) -> str:
-    """Without the prefix; `//host` would lead a browser elsewhere."""
-    path: str = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    return "/" + path.lstrip("/\\")
 
 
 def _host(headers: Headers) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from screening.errors import InvalidInput, Unavailable
 from workflows.config_file import load_campaign, results_folder
 from workflows.live_ranking import LiveRanking
 from workflows.read_model import CampaignResults
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from workflows.config import CampaignConfig
 
 T = TypeVar("T")
+_NOTHING = object()
 _BUSY_TIMEOUT_S = 2.0
 """A page says sooner than a command that the file is locked."""
 
@@ -38,6 +41,7 @@ class ServedCampaign:
     _read: tuple[int, CampaignConfig] | None = None
     _ranking: LiveRanking = field(default_factory=LiveRanking)
     _kept: dict[str, tuple[object, Any]] = field(default_factory=dict)
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
 
     @property
     def config_path(self) -> Path:
@@ -73,10 +77,13 @@ class ServedCampaign:
 
         Raises:
             NotFinished: nothing has been run yet.
-            ScreeningError: its config or its results cannot be read.
+            Unavailable: its config or its results cannot be read as they are now.
         """
         kept = self._ranking.enumeration
-        results = CampaignResults(self.config, self.folder, _BUSY_TIMEOUT_S, kept)
+        try:
+            results = CampaignResults(self.config, self.folder, _BUSY_TIMEOUT_S, kept)
+        except InvalidInput as error:  # nothing in the address is wrong
+            raise Unavailable(str(error)) from error
         try:
             yield results
         finally:
@@ -87,11 +94,17 @@ class ServedCampaign:
         return self._ranking.rows(results)
 
     def kept(self, name: str, of: object, make: Callable[[], T]) -> T:
-        """What takes long to make, made again only where `of` has become another."""
-        if name not in self._kept or self._kept[name][0] != of:
-            self._kept[name] = of, make()
-        made: T = self._kept[name][1]
-        return made
+        """What takes long to make, made again only where `of` has become another.
+
+        Who asks meanwhile waits: nothing is made twice, and one of each name stays.
+        """
+        with self._locks.setdefault(name, threading.Lock()):
+            known, made = self._kept.get(name, (_NOTHING, None))
+            if known != of:
+                made = make()
+                self._kept[name] = of, made
+            found: T = made
+            return found
 
 
 def served(paths: Iterable[Path]) -> dict[str, ServedCampaign]:

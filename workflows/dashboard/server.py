@@ -10,11 +10,10 @@ import uvicorn
 
 from screening.errors import InvalidInput
 from workflows.dashboard.app import DashboardSettings, create_app
+from workflows.memory import share_one_heap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def new_token() -> str:
@@ -36,13 +35,13 @@ def serve(
     Raises:
         InvalidInput: nothing can listen there.
     """
+    share_one_heap()
     listener = _listen(host, port)
     config = uvicorn.Config(
         create_app(settings),
         log_level="warning",
         access_log=False,  # it would hold the token of first visits
         server_header=False,
-        root_path=settings.root_path,
         lifespan="off",
         timeout_graceful_shutdown=2,
     )

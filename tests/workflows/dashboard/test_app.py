@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import client_of
+from conftest import DONE, REJECTED, client_of
 from starlette.testclient import TestClient
 
 import workflows.dashboard
 from workflows.dashboard.app import DashboardSettings, create_app
+from workflows.execution.jobs import JobTable
 
 STATIC = Path(workflows.dashboard.__file__).parent / "static"
 PAGES = ("", "rankings", "jobs", "failures", "provenance")
@@ -35,12 +38,51 @@ def test_several_campaigns_are_listed_under_names_of_their_own(finished, copy):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_answers_also_under_a_prefix(finished, page):
     client = client_of(finished, root_path="/halide")
-    answer = TestClient(client.app, base_url="http://127.0.0.1", root_path="/halide").get(
-        f"/halide/c/campaign/{page}"
+    for address in (f"/halide/c/campaign/{page}", f"/c/campaign/{page}"):  # as proxies do it
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert 'href="/halide/c/campaign/rankings' in answer.text
+        assert 'href="/c/' not in answer.text
+    assert client.get("/", follow_redirects=False).headers["location"] == "/halide/c/campaign/"
+
+
+def test_looks_at_the_same_time_get_each_their_own(finished):
+    """What is kept between requests belongs to what was asked for."""
+    client = client_of(finished)
+    addresses = [f"/c/campaign/candidates/{name}/scene.json" for name in (DONE, REJECTED)]
+    expected = [client.get(address).content for address in addresses]
+    assert expected[0] != expected[1]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: client.get(addresses[i % 2]).content, range(40)))
+    assert found == expected * 20
+
+
+def test_what_is_asked_for_at_the_same_time_is_made_once(finished):
+    (campaign,) = client_of(finished).app.state.site.campaigns.values()
+    made = []
+
+    def make():
+        made.append(time.sleep(0.1))
+        return len(made)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: campaign.kept("x", 1, make), range(4)))
+    assert found == [1, 1, 1, 1]
+    assert campaign.kept("x", 2, make) == 2
+
+
+def test_looking_in_vain_leaves_no_file_open(finished, tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "campaign.yaml").write_bytes(
+        (finished.parent / "campaign" / "campaign.yaml").read_bytes()
     )
-    assert answer.status_code == 200
-    assert 'href="/halide/c/campaign/rankings' in answer.text
-    assert 'href="/c/' not in answer.text
+    JobTable(tmp_path / "new" / "results.sqlite").close()
+    client = client_of(tmp_path / "new")
+    client.get("/c/new/")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        assert "Nothing yet" in client.get("/c/new/").text
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
 
 
 @pytest.mark.parametrize("address", ["/c/other/", "/c/campaign/nothing", "/nothing", "/c/../../x"])
@@ -67,7 +109,8 @@ def test_a_damaged_store_gives_a_page_that_says_so(copy, page):
         path.unlink()
     database.write_bytes(b"not a database, but long enough to be taken for one" * 100)
     answer = client_of(copy).get(f"/c/campaign/{page}")
-    assert answer.status_code in (404, 503)
+    assert answer.status_code == 503
+    assert "data-live" in answer.text
     assert "file is not a database" in answer.text
     assert str(database) in answer.text
 
@@ -81,7 +124,8 @@ def test_damage_within_the_store_gives_a_page_that_says_so(copy):
     content[size:] = b"\xff" * (len(content) - size)
     database.write_bytes(content)
     answer = client_of(copy).get("/c/campaign/")
-    assert answer.status_code in (404, 503)
+    assert answer.status_code == 503
+    assert "data-live" in answer.text
     assert "malformed" in answer.text
 
 
@@ -102,6 +146,8 @@ def test_a_locked_store_gives_a_page_that_says_so_and_comes_back(copy, monkeypat
 def test_a_config_that_does_not_hold_gives_a_page_with_its_line(copy):
     copy.write_text(copy.read_text() + "nonsense: 1\n")
     answer = client_of(copy).get("/c/campaign/")
+    assert answer.status_code == 503
+    assert "data-live" in answer.text
     assert "nonsense" in answer.text
     assert "line" in answer.text
 

@@ -61,7 +61,6 @@ class OverviewView:
         troubles: what is in the way of the run in progress.
         left: None where no run is in progress.
         leading: the first of the ranking.
-        is_ranked: whether the ranking is final.
     """
 
     name: str

@@ -146,12 +146,14 @@ def config_file(request: Request) -> Response:
 
 def _ingredients(campaign: ServedCampaign) -> IngredientsView:
     with campaign.open() as results:
-        ((n_finished,),) = results.table.select(
-            "select count(*) from jobs where run = ? and state = 'done'", (results.run,)
+        (finished,) = results.table.select(
+            "select run, count(*), max(ended_at), sum(attempts) from jobs where run = ? "
+            "and state = 'done'",
+            (results.run,),
         )
 
         def read() -> IngredientsView:
             used = ingredients(results)
             return IngredientsView(used, citations(used))
 
-        return campaign.kept("ingredients", (results.run, n_finished), read)
+        return campaign.kept("ingredients", finished, read)
