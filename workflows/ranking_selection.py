@@ -20,7 +20,8 @@ SIGMA = "sigma"
 STATES = (*get_args(RankedCandidate.model_fields["state"].annotation), "suspect")
 """That rows may have; who is suspect is done, too."""
 _ORDER_OF_STATES = ("done", "running", "waiting", "rejected", "failed")
-_DIFFUSIVITY = re.compile(r"D_(\d+(?:\.\d+)?)K")
+_DIFFUSIVITY = re.compile(r"D_([0-9]{1,6}(?:\.[0-9]{1,6})?)K")
+_LONGEST = 256  # characters: what an address holds stands in every link of the page
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
 
 
@@ -40,7 +41,11 @@ def _by_numbers(identifier: str) -> tuple[Any, ...]:
 def quantity_name(quantity: Quantity) -> str:
     """In addresses: `sigma` or `D_600K`."""
     kelvin = quantity.diffusivity_at_K
-    return SIGMA if kelvin is None else f"D_{kelvin:g}K"
+    return SIGMA if kelvin is None else f"D_{_decimal(kelvin)}K"
+
+
+def _decimal(kelvin: float) -> str:
+    return f"{kelvin:.6f}".rstrip("0").rstrip(".")
 
 
 def quantity_named(name: str) -> Quantity | None:
@@ -62,7 +67,10 @@ class RankingFilter:
         min_window_V: of the window's width; with `max_window_V`, `min_y` and `max_y` a box in the
             Pareto plot.
         y: name of the quantity of `min_y` and `max_y`; None: the one that is plotted.
-        min_y: of the value, or of its upper bound where there is no value.
+        min_y: asks for a value; one with an upper bound alone may be anything below it.
+        max_y: of the value, or of its upper bound where there is no value.
+        bounds: for `min_y`, too, an upper bound counts like a value, as if it were reached: of a
+            box in the plot, which holds what is drawn in it.
     """
 
     q: str | None = None
@@ -75,6 +83,7 @@ class RankingFilter:
     y: str | None = None
     min_y: float | None = None
     max_y: float | None = None
+    bounds: bool = False
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
@@ -86,7 +95,13 @@ class RankingFilter:
         values: dict[str, Any] = {}
         for field in fields(cls):
             text = query.get(field.name, "").strip()
-            if text:
+            if len(text) > _LONGEST:
+                raise InvalidInput(f"{field.name}: at most {_LONGEST} characters, not {len(text)}.")
+            if field.name == "bounds":
+                if text not in ("", "1"):
+                    raise InvalidInput(f"bounds={text}: needed is 1, or nothing.")
+                values["bounds"] = text == "1"
+            elif text:
                 is_number = field.name.startswith(("min_", "max_"))
                 values[field.name] = _number(field.name, text) if is_number else text
         if values.get("state", "done") not in STATES:
@@ -99,24 +114,26 @@ class RankingFilter:
         """For an address; `from_query` reads it back."""
         found = ((field.name, getattr(self, field.name)) for field in fields(self))
         return [
-            (name, repr(value).removesuffix(".0") if isinstance(value, float) else value)
+            (name, _in_address(value))
             for name, value in found
-            if value is not None
+            if value is not None and value is not False
         ]
 
     @property
     def is_open(self) -> bool:
         """Whether every row is let through."""
-        return replace(self, y=None) == type(self)()
+        return replace(self, y=None, bounds=False) == type(self)()
 
     @property
     def has_box(self) -> bool:
         """Whether a box in the plot is asked for, or a side of one."""
-        return self.without_box() != self
+        return self.without_box() != replace(self, bounds=False)
 
     def without_box(self) -> Self:
         """The same for the rest."""
-        return replace(self, min_window_V=None, max_window_V=None, min_y=None, max_y=None)
+        return replace(
+            self, min_window_V=None, max_window_V=None, min_y=None, max_y=None, bounds=False
+        )
 
     def rows(self, rows: Iterable[RankedCandidate], plotted: Quantity) -> list[RankedCandidate]:
         """Those that it lets through, in their order.
@@ -127,6 +144,11 @@ class RankingFilter:
         """
         conditions = list(self._conditions(plotted))
         return [row for row in rows if all(holds(row) for holds in conditions)]
+
+    def _height(self, row: RankedCandidate, quantity: Quantity) -> float | None:
+        """The value, or where it counts the bound."""
+        value, _, bound = quantity.of(row)
+        return bound if value is None and (self.min_y is None or self.bounds) else value
 
     def _conditions(self, plotted: Quantity) -> Iterator[Callable[[RankedCandidate], bool]]:
         if self.ion is not None:
@@ -143,7 +165,7 @@ class RankingFilter:
             yield lambda row: _within(row.window_V, self.min_window_V, self.max_window_V)
         if self.min_y is not None or self.max_y is not None:
             quantity = (quantity_named(self.y) if self.y else None) or plotted
-            yield lambda row: _within(_height(row, quantity), self.min_y, self.max_y)
+            yield lambda row: _within(self._height(row, quantity), self.min_y, self.max_y)
         for word in (self.q or "").replace(",", " ").split():
             if _ELEMENT.fullmatch(word):
                 yield lambda row, word=word: word in _elements(row.formula)  # type: ignore[misc]
@@ -251,10 +273,10 @@ def _place(column: str) -> Callable[[RankedCandidate], tuple[Any, bool]]:
     return place
 
 
-def _height(row: RankedCandidate, quantity: Quantity) -> float | None:
-    """Where a row is in the Pareto plot."""
-    value, _, bound = quantity.of(row)
-    return bound if value is None else value
+def _in_address(value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    return repr(value).removesuffix(".0") if isinstance(value, float) else "1"
 
 
 def _within(value: float | None, low: float | None, high: float | None) -> bool:

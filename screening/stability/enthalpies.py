@@ -26,7 +26,6 @@ from scipy import constants
 from screening.stability.corrections import HALOGENS
 from screening.stability.hull import Hull
 from screening.stability.references import Hashed, ReferencePhases
-from screening.stability.window import window_limits
 
 KJ_PER_MOL_IN_EV: float = 1000.0 / (constants.N_A * constants.e)
 HIDDEN_DIVALENT = ("Sm", "Eu", "Yb")  # computed with a potential that has no divalent state
@@ -231,6 +230,8 @@ def halide_window(
         formula: reduced, one of `energies_eV`.
         metal: monovalent.
     """
+    from screening.stability.window import window_limits  # compiled; measured values do without
+
     hull = halide_hull(energies_eV, {metal, *_symbols(formula)}).without(formula)
     amounts = hull.amounts(Composition(formula))
     limits = window_limits(hull, amounts, energies_eV[formula], metal)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from scipy import special
 
+from screening.rounding import rounded_up
 from screening.transport.arrhenius_points import ArrheniusPoints
 from screening.transport.documents import ArrheniusLawTest
 from screening.transport.line_posterior import (
@@ -52,9 +53,10 @@ def check_arrhenius_law(points: ArrheniusPoints) -> ArrheniusLawTest:
         worst = int(np.argmin(chances))
         p_values.append(min(1.0, float(chances[worst]) * bounds.x.size))
         found.append(f"upper bounds agree with a chance of {p_values[-1]:.2g}")
+        highest_cm2_s = rounded_up(math.exp(bounds.y[worst]), 2)
         broken = (
             f"D at {points.bounds[worst].temperature_K:g} K is below "
-            f"{math.exp(bounds.y[worst]):.1e} cm²/s, where the line through the other temperatures "
+            f"{highest_cm2_s:.1e} cm²/s, where the line through the other temperatures "
             f"has {math.exp(float(line.at(bounds.x)[0, worst])):.1e}"
         )
     p = min(1.0, len(p_values) * min(p_values))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from screening.errors import UnusableRun
 from screening.gates import Gates
+from screening.rounding import rounded_up
 from screening.transport.analysis import analyse_run
 from screening.transport.arrhenius import ROOM_TEMPERATURE_K
 from screening.transport.diffusivity import MIN_DURATION_PS
@@ -142,8 +143,8 @@ def decide(diffusivity: Diffusivity, rule: StoppingRule, *, is_last: bool) -> Ru
     ):
         return RunEnd(
             outcome="bound_rejects",
-            message=f"D < {highest_cm2_s:.2g} cm²/s at 95 % confidence, while {rule.threshold.gate}"
-            f" needs {rule.threshold.D_cm2_s:.2g}",
+            message=f"D < {rounded_up(highest_cm2_s, 2):.2g} cm²/s at 95 % confidence, while "
+            f"{rule.threshold.gate} needs {rule.threshold.D_cm2_s:.2g}",
         )
     if is_last:
         return RunEnd(outcome="budget", message=f"{known}, {target or 0:.0%} asked for")

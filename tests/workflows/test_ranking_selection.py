@@ -114,6 +114,7 @@ def test_numbers_in_ids_are_numbers():
         max_e_hull_meV=st.none() | st.integers(-1000, 1000).map(float),
         min_window_V=st.none() | st.integers(0, 1000).map(lambda n: n / 100),
         max_y=st.none() | st.integers(1, 99).map(lambda n: n * 1e-9),
+        bounds=st.booleans(),
     )
 )
 def test_an_address_holds_the_whole_filter(wanted):
@@ -127,6 +128,11 @@ def test_an_address_holds_the_whole_filter(wanted):
         ({"max_y": "nan"}, "max_y=nan: needed is a number"),
         ({"state": "lost"}, "state=lost: needed is one of waiting"),
         ({"y": "D"}, "y=D: needed is sigma, or D_600K"),
+        ({"y": "D_1234567K"}, "y=D_1234567K: needed is sigma, or D_600K"),
+        ({"y": f"D_{'4' * 200}K"}, "needed is sigma, or D_600K"),
+        ({"q": "a" * 257}, r"^q: at most 256 characters, not 257\.$"),
+        ({"host": "a" * 30_000}, r"^host: at most 256 characters, not 30000\.$"),
+        ({"bounds": "yes"}, "bounds=yes: needed is 1"),
     ],
 )
 def test_an_address_that_asks_for_what_there_is_not_says_what_there_is(query, said):
@@ -164,7 +170,11 @@ ROWS = [
         ({"max_e_hull_meV": 50.0}, [1]),
         ({"min_window_V": 2.0}, [0, 2]),
         ({"min_window_V": 1.0, "max_window_V": 2.0}, [0, 4]),
-        ({"max_y": 1e-6}, [4]),  # it is drawn at its bound
+        ({"max_y": 1e-6}, [4]),  # whatever it is, it is below its bound
+        ({"min_y": 1e-8}, [0]),  # a bound may be of anything below it
+        ({"min_y": 1e-8, "max_y": 1e-4}, [0]),
+        ({"min_y": 1e-8, "max_y": 1e-4, "bounds": True}, [0, 4]),  # a box in the plot
+        ({"min_y": 1e-6, "bounds": True}, [0]),
         ({"min_y": 1e-8, "max_y": 1e-4, "min_window_V": 1.5}, [0]),
         ({"min_y": 1e-12, "y": "D_600K"}, []),
     ],
@@ -178,12 +188,15 @@ def test_filters(asked, shown):
 def test_a_box_is_cleared_without_the_rest():
     wanted = RankingFilter(ion="K", y="D_600K", min_window_V=1.0, max_y=1e-4)
     assert wanted.has_box
+    assert replace(wanted, bounds=True).without_box() == wanted.without_box()
+    assert not RankingFilter(bounds=True).has_box
+    assert RankingFilter(bounds=True).is_open
     assert wanted.without_box() == RankingFilter(ion="K", y="D_600K")
     assert not wanted.without_box().has_box
     assert not replace(wanted, y=None).is_open
 
 
-@given(st.none() | st.floats(0.5, 3000).map(lambda kelvin: float(f"{kelvin:g}")))
+@given(st.none() | st.floats(0.5, 999_999).map(lambda kelvin: round(kelvin, 6)))
 def test_quantities_have_names(kelvin):
     assert quantity_named(quantity_name(Quantity(kelvin))) == Quantity(kelvin)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from screening.rounding import rounded_up
 from workflows.cli.stability_sections import section
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _run(report: MdReport) -> dict[str, str]:
 def _diffusion(report: MdReport) -> dict[str, str]:
     entries = {}
     if report.D_cm2_s is None:
-        entries["D"] = f"< {report.upper_bound_cm2_s:.2e} cm²/s at 95 % confidence"
+        entries["D"] = f"< {_above(report.upper_bound_cm2_s)} cm²/s at 95 % confidence"
         entries["no value because"] = report.reason or ""
     else:
         entries["D"] = _value(report.D_cm2_s, report.D_68_cm2_s, " cm²/s")
@@ -85,7 +86,7 @@ def _diffusion(report: MdReport) -> dict[str, str]:
 def _axis(axis: PrincipalDiffusivity) -> str:
     direction = " ".join(f"{component:z.2f}" for component in axis.axis)
     if axis.D_cm2_s is None:
-        return f"< {axis.upper_bound_cm2_s:.2e} cm²/s at 95 % confidence along ({direction})"
+        return f"< {_above(axis.upper_bound_cm2_s)} cm²/s at 95 % confidence along ({direction})"
     return f"{_value(axis.D_cm2_s, axis.D_68_cm2_s, ' cm²/s')} along ({direction})"
 
 
@@ -139,6 +140,11 @@ def _value(
 
 def _interval(interval: tuple[float, float] | None, unit: str, form: str = ".2e") -> str:
     return "" if interval is None else f"{interval[0]:{form}}…{interval[1]:{form}}{unit}"
+
+
+def _above(bound: float | None) -> str:
+    """An upper bound, rounded up: a tighter one is not known."""
+    return "–" if bound is None else f"{rounded_up(bound, 3):.2e}"
 
 
 def _optional(value: float | None, form: str, unit: str) -> str:

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from workflows.cli.stability_sections import section, stability_sections
-from workflows.cli.transport_section import diffusivity, power, transport_sections
+from workflows.cli.transport_section import diffusivity, power, power_above, transport_sections
 from workflows.ranking_words import common_caveats, footnotes, more_caveats
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def conductivity(row: RankedCandidate, wide: bool) -> str:
     """σ(300 K) in S/cm or its upper bound; with the 68 % interval where there is room."""
     if row.conductivity_300K_S_cm is None:
         bound_S_cm = row.conductivity_300K_upper_bound_S_cm
-        return UNKNOWN if bound_S_cm is None else f"< {power(bound_S_cm)}"
+        return UNKNOWN if bound_S_cm is None else f"< {power_above(bound_S_cm)}"
     text = power(row.conductivity_300K_S_cm) + ("‡" if row.one_arrhenius_law is False else "")
     if wide and row.conductivity_300K_68_S_cm:
         text += "\n({}…{})".format(*map(power, row.conductivity_300K_68_S_cm))

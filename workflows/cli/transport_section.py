@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from screening.rounding import rounded_up
 from workflows.cli.stability_sections import section
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def diffusivity(value: Diffusivity) -> str:
     """A diffusivity with its 68 % interval, or its upper bound."""
     mark = "†" if value.framework_moves else ""
     if value.D_cm2_s is None or value.D_68_cm2_s is None:
-        return f"< {power(value.upper_bound_cm2_s)}{mark}"
+        return f"< {power_above(value.upper_bound_cm2_s)}{mark}"
     return f"{power(value.D_cm2_s)} ({_range(value.D_68_cm2_s)}){mark}"
 
 
@@ -40,6 +41,11 @@ def power(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e+")
+
+
+def power_above(bound: float | None) -> str:
+    """An upper bound as `power` writes it, rounded up: a tighter one is not known."""
+    return power(None if bound is None else rounded_up(bound, 2))
 
 
 def _run(entry: Diffusivity, transport: Transport) -> Iterator[str]:
@@ -95,8 +101,8 @@ def _law(law: Arrhenius) -> dict[str, str]:
             lines["σ(300 K)"] += " (68 %: {:.2g}…{:.2g})".format(*(1000 * s for s in low_high))
     if (highest := law.conductivity_300K_upper_bound_S_cm) is not None:
         lines["σ(300 K), 95 %"] = (
-            f"< {power(highest)} S/cm = {1000 * highest:.2g} mS/cm; D(300 K) < "
-            f"{power(law.D_300K_upper_bound_cm2_s)} cm²/s"
+            f"< {power_above(highest)} S/cm = {rounded_up(1000 * highest, 2):.2g} mS/cm; "
+            f"D(300 K) < {power_above(law.D_300K_upper_bound_cm2_s)} cm²/s"
         )
     if law.carriers_per_cm3 is not None:
         lines["carriers"] = (

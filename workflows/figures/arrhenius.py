@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from screening.transport.documents import Arrhenius, Diffusivity
 
+_MOST_LABELS: dict[Width, int] = {"column": 8, "page": 16}
 VALUE, BOUND, LAW = "#0072B2", "#D55E00", "#000000"
 
 
@@ -47,10 +48,11 @@ def arrhenius_figure(
             bound_cm2_s = arrhenius.D_300K_upper_bound_cm2_s
             _draw_arrow(axes, ROOM_TEMPERATURE_K, bound_cm2_s, LAW, "bound at 300 K")
         axes.set_yscale("log")
+        _make_room(axes, [d.upper_bound_cm2_s for d in diffusivities if d.upper_bound_cm2_s])
         axes.set_xlabel("1000 / T (1/K)")
         axes.set_ylabel("D (cm² s⁻¹)")
         top = axes.secondary_xaxis("top", functions=_BOTH_WAYS)
-        marks = _apart(sorted({ROOM_TEMPERATURE_K, *kelvin}))
+        marks = _apart(sorted({ROOM_TEMPERATURE_K, *kelvin}), _MOST_LABELS[width])
         top.set_xticks(marks, [f"{temperature_K:g}" for temperature_K in marks])
         top.set_xlabel("T (K)")
         figure.legend(loc="outside lower center", ncols=2, title=_title(arrhenius))
@@ -94,6 +96,13 @@ def _draw_arrow(
     )
 
 
+def _make_room(axes: Axes, bounds_cm2_s: Sequence[float]) -> None:
+    """A decade below the lowest bound, so that an arrow is an arrow and not the whole axis."""
+    if bounds_cm2_s:
+        low, high = axes.get_ylim()
+        axes.set_ylim(min(low, min(bounds_cm2_s) / 10), max(high, 3 * max(bounds_cm2_s)))
+
+
 def _draw_curve(axes: Axes, curve: ArrheniusCurve) -> None:
     inverse = 1000 / curve.temperatures_K
     if curve.D_68_cm2_s is not None:
@@ -123,11 +132,16 @@ def _inverse(value: NDArray[np.float64]) -> NDArray[np.float64]:
 _BOTH_WAYS: Any = (_inverse, _inverse)  # the stubs know functions of a single number alone
 
 
-def _apart(kelvin: Sequence[float]) -> list[float]:
-    """The temperatures whose labels do not overlap, from 300 K on."""
+def _apart(kelvin: Sequence[float], most: int) -> list[float]:
+    """The temperatures whose labels do not overlap, from 300 K on.
+
+    Args:
+        kelvin: rising.
+        most: labels that fit beside each other.
+    """
     kept: list[float] = []
     span = 1000 / kelvin[0] - 1000 / kelvin[-1]
     for t in kelvin:
-        if not kept or 1000 / kept[-1] - 1000 / t > span / 12:
+        if not kept or 1000 / kept[-1] - 1000 / t > span / most:
             kept.append(t)
     return kept

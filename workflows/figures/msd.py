@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
+from screening.rounding import rounded_up
 from screening.transport.documents import Diffusivity
 from screening.units import A2_PER_PS_TO_CM2_PER_S
 from workflows.figures.style import STYLE, Width, new_figure
@@ -45,6 +46,7 @@ def msd_figure(diffusivity: Diffusivity, width: Width = "column") -> Figure:
         is_value = D_cm2_s is not None
         value = D_cm2_s if D_cm2_s is not None else diffusivity.upper_bound_cm2_s
         if value:
+            shown = f"= {value:.1e}" if is_value else f"< {rounded_up(value, 2):.1e}"
             lags_ps = [from_ps or longest_ps / 10, longest_ps]
             axes.plot(
                 lags_ps,
@@ -54,7 +56,7 @@ def msd_figure(diffusivity: Diffusivity, width: Width = "column") -> Figure:
                 ],
                 "--" if is_value else ":",
                 color="black",
-                label=f"D {'=' if is_value else '<'} {value:.1e} cm²/s",
+                label=f"D {shown} cm²/s",
             )
         axes.set(
             xscale="log",

@@ -12,17 +12,18 @@ import jinja2
 from markupsafe import Markup, escape
 from pymatgen.core.periodic_table import Element
 
-from workflows.dashboard.rendering import (
+from workflows.funnel import rejection_label
+from workflows.methods import pieces
+from workflows.words import (
     fixed,
     formula,
     interval,
     number,
     scientific,
+    scientific_above,
     thousands,
     when,
 )
-from workflows.funnel import rejection_label
-from workflows.methods import pieces
 
 if TYPE_CHECKING:
     from workflows.report.view import Report
@@ -79,6 +80,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        bound=scientific_above,
         fixed=fixed,
         formula=formula,
         interval=interval,

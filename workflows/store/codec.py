@@ -68,33 +68,55 @@ def elements(blob: bytes, path: Path) -> Iterator[Any]:
     """Elements of a list of objects, one after the other: memory never holds all of them.
 
     They are told apart by the first key of the first: where one object of the list ends and the
-    next begins with the same key. What is no JSON by itself was cut at a wrong place, or is the
-    last, and the rest is then read as a whole. Nothing where there is no list.
+    next begins with the same key. What is no JSON by itself was cut at a wrong place, and the rest
+    is then read as a whole. Nothing where there is no list.
     """
     text = zlib.decompress(blob)
-    name = orjson.dumps(path[-1]) + b":["
-    begin = text.find(name) + len(name)
-    first = _FIRST_KEY.match(text, begin)
     n_read = 0
-    if first and text.count(name) == 1 and text.endswith(b",[]]"):  # no specials
-        between = b"}," + first[0]
-        while (end := text.find(between, begin) + 1) > 0:
+    if found := _list_at(text, path):
+        begin, end, between = found
+        while begin < end:
+            cut = text.find(between, begin, end) + 1 or end
             try:
-                element = orjson.loads(text[begin:end])
+                element = orjson.loads(text[begin:cut])
             except orjson.JSONDecodeError:
                 break
             yield element
             n_read += 1
-            begin = end + 1
+            begin = cut + 1
         else:
-            element, _ = json.JSONDecoder().raw_decode(text[begin:].decode())
-            yield element
             return
     del text
-    found: Any = decode(blob)
+    whole = _at(decode(blob), path)
+    yield from whole[n_read:] if isinstance(whole, list) else ()
+
+
+def _list_at(text: bytes, path: Path) -> tuple[int, int, bytes] | None:
+    """Begin and end of what a list holds, and what is between its objects.
+
+    It is sure that this is the list at the path where an empty one is left without it; else None.
+    """
+    name = orjson.dumps(path[-1]) + b":["
+    begin = text.find(name) + len(name)
+    first = _FIRST_KEY.match(text, begin)
+    if first is None or text.count(name) > 1:
+        return None
+    between = b"}," + first[0]
+    last = text.rfind(between, begin)
+    rest = text[begin if last < 0 else last + 2 :].decode()
+    try:
+        _, length = json.JSONDecoder().raw_decode(rest)
+        end = len(text) - len(rest[length:].encode())
+        document, specials = orjson.loads(text[:begin] + text[end:])
+    except json.JSONDecodeError:  # orjson's is one, too
+        return None
+    return (begin, end, between) if _at(document, path) == [] and not specials else None
+
+
+def _at(document: Any, path: Path) -> Any:
     for step in path:
-        found = found.get(step) if isinstance(found, dict) else None
-    yield from (found if isinstance(found, list) else [])[n_read:]
+        document = document.get(step) if isinstance(document, dict) else None
+    return document
 
 
 def _not_json(document: Document) -> Iterator[tuple[Path, Any]]:

@@ -81,4 +81,5 @@ def test_powers_are_short(number, text):
 
 def test_a_bound_and_a_moving_framework_are_marked():
     assert diffusivity(bound(600.0, 6.2e-5)) == "< 6.2e-5"
+    assert diffusivity(bound(600.0, 1.919e-5)) == "< 2.0e-5"  # rounded up
     assert diffusivity(melted(value(600.0, 1e-5))).endswith("†")

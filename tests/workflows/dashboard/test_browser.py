@@ -156,7 +156,7 @@ def test_a_box_in_the_plot_filters_the_table(visit, at_finished):
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2, steps=5)
     page.mouse.up()
     expect(page.get_by_role("link", name="without the box")).to_be_visible()
-    assert {"min_window_V", "max_window_V", "min_y", "max_y"} <= query_of(page).keys()
+    assert {"min_window_V", "max_window_V", "min_y", "max_y", "bounds"} <= query_of(page).keys()
     assert shown_ids(page) == [DONE]
     page.get_by_role("button", name="Clear box").click()
     expect(page.locator("#ranking tbody tr")).to_have_count(len(everything))

@@ -15,13 +15,14 @@ from stability_data import STEPS, stability
 from screening.motion.documents import MotionReport, Percolation, VanHove
 from screening.transport.arrhenius import fit_arrhenius
 from screening.transport.documents import Diffusivity, MsdCurve, Transport
-from workflows.dashboard.plot import Plot, lowered, number, plain, rounded
+from workflows.dashboard.plot import Plot, rounded
 from workflows.dashboard.plots.arrhenius import arrhenius
 from workflows.dashboard.plots.landscape import landscape, orderings
 from workflows.dashboard.plots.msd import msd
 from workflows.dashboard.plots.pareto import ID_IN_URL, pareto
 from workflows.dashboard.plots.voltage import voltage
 from workflows.ordering_energies import OrderingEnergy
+from workflows.words import lowered, number, plain
 
 
 def url_of(identifier):
@@ -108,6 +109,13 @@ class TestPareto:
         assert [t["marker"]["symbol"] for t in traces] == ["line-ew-open", "arrow-down"]
         assert all("error_y" not in trace for trace in traces)
         assert "&lt; 1" in traces[0]["text"][0]
+
+    def test_bounds_are_rounded_up(self):
+        rows = [row("loose", 2.0, bound_S_cm=0.8014), row("wide", 4.0, bound_S_cm=1.911e-5)]
+        hovers = [t["text"][0] for t in self.points(pareto(rows, url_of, None)) if "text" in t]
+        assert any("&lt; 0.802 S/cm" in text for text in hovers)
+        small = self.points(pareto(rows, url_of, []))[0]
+        assert small["y"] == [0.802, 1.92e-5]
 
     def test_colour_and_symbol_are_those_of_the_ion_hollow_without_a_rank(self):
         markers = {
@@ -243,6 +251,9 @@ class TestArrhenius:
         assert all(trace["mode"] == "markers" for trace in plot.traces)
         assert named(plot, "bound at 300 K")["y"] == [1e-7]
         assert "No Arrhenius law" in plot.summary
+        assert (
+            "700 K: < 1.92 × 10⁻⁵ cm²/s" in arrhenius(transport([bound(700.0, 1.911e-5)])).summary
+        )
 
     def test_nothing_gives_no_plot(self):
         nothing = transport([bound(600.0)]).model_copy(update={"diffusivities": ()})

@@ -67,7 +67,7 @@ def test_every_candidate_is_there_with_what_became_of_it(finished):
     text = client_of(finished).get(PAGE).text
     assert shown(text) == [DONE, REJECTED, FAILED]
     assert f'href="/c/campaign/candidates/{DONE}"' in text
-    assert "E above hull ≤ 0.005 eV/atom: it has " in text
+    assert re.search(r"E above hull [\d.]+ meV/atom, allowed ≤ 5<", text)
     assert re.search(r"relax, UNUSABLE_STRUCTURE: .*overlap|relax, [A-Z_]+: ", text)
     assert "K<sub>4</sub>Cl<sub>5</sub>" in text
     assert "<strong>3</strong> candidates" in text
@@ -146,6 +146,9 @@ def test_long_rankings_come_in_pages_and_files_hold_all(finished, ranked):
         ("?sort=colour", "sort=colour: needed is one of rank"),
         ("?state=lost", "state=lost: needed is one of"),
         ("?page=0", "page=0: needed is a number from 1."),
+        (f"?page={'9' * 5000}", "…: needed is a number from 1."),
+        ("?y=D_1234567K", "y=D_1234567K: needed is sigma"),
+        (f"?q={'K' * 257}", "q: at most 256 characters, not 257."),
         ("?y=<script>", "y=&lt;script&gt;: needed is sigma"),
     ],
 )
@@ -187,12 +190,12 @@ def test_whatever_a_row_holds_is_shown_as_text(finished, ranked):
 
 def test_bounds_and_marks_are_told_from_values(finished, ranked):
     bound = Diffusivity(
-        species="K", temperature_K=600, duration_ps=9, n_hops=0, upper_bound_cm2_s=3.4e-5,
+        species="K", temperature_K=600, duration_ps=9, n_hops=0, upper_bound_cm2_s=1.919e-5,
         reason="no hops",
     )  # fmt: skip
     ranked(
         [
-            row("bound", rank=1, diffusivity=(bound,), conductivity_300K_upper_bound_S_cm=2e-3),
+            row("bound", rank=1, diffusivity=(bound,), conductivity_300K_upper_bound_S_cm=0.8018),
             row(
                 "bent",
                 rank=2,
@@ -210,8 +213,8 @@ def test_bounds_and_marks_are_told_from_values(finished, ranked):
     )
     text = client_of(finished).get(PAGE).text
     bent = text[text.index('data-id="bent"') : text.index('data-id="odd"')]
-    assert "&lt;</abbr> 3.4 × 10<sup>−5</sup>" in text
-    assert "&lt; 2.0 × 10<sup>−3</sup>" in text
+    assert "&lt;</abbr> 2.0 × 10<sup>−5</sup>" in text
+    assert "&lt; 0.81</td>" in text
     assert "(3.2…5.2 × 10<sup>−5</sup>)" in bent
     for mark in ("*", "†", "‡"):
         assert f">{mark}</abbr>" in bent
@@ -220,12 +223,34 @@ def test_bounds_and_marks_are_told_from_values(finished, ranked):
     assert "`halideflow show`" not in text
 
 
+def test_a_lower_limit_asks_for_values_and_a_box_finds_arrows(finished, ranked):
+    ranked(
+        [
+            row("value", rank=1, window_V=1.0, conductivity_300K_S_cm=0.7),
+            row("bound", rank=2, window_V=1.0, conductivity_300K_upper_bound_S_cm=0.8),
+        ]
+    )
+    client = client_of(finished)
+    assert shown(client.get(f"{PAGE}?min_y=0.5").text) == ["value"]
+    assert shown(client.get(f"{PAGE}?max_y=0.9").text) == ["value", "bound"]
+    text = client.get(f"{PAGE}?min_y=0.5&max_y=0.9&bounds=1").text
+    assert shown(text) == ["value", "bound"]
+    assert '<input type="checkbox" name="bounds" value="1" checked>' in text
+    assert "max_y=0.9&amp;bounds=1" in text
+    assert "what has only an upper bound may be anything below it" in text
+
+
 @pytest.mark.parametrize("gate", Gates.model_fields)
 def test_each_gate_is_told_in_words(finished, ranked, gate):
     rejection = Rejection(gate=gate, value=0.0123, threshold=0.01)
+    said = (
+        r"12\.3 meV/atom, allowed [≤≥] 10<"
+        if gate.endswith("eV_per_atom")
+        else (r"0\.0123 (V|%|S/cm|cm²/s), allowed [≤≥] 0\.01<")
+    )
     ranked([row("out", state="rejected", rejection=rejection)])
     text = client_of(finished).get(PAGE).text
-    assert re.search(r"[≤≥] 0\.01 (eV/atom|V|%|S/cm|cm²/s): it has 0\.012", text)
+    assert re.search(said, text)
 
 
 def test_caveats_are_numbered_and_the_rare_ones_counted(finished, ranked):

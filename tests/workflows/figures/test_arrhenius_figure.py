@@ -69,6 +69,19 @@ def test_bounds_alone_have_arrows_and_no_line():
     assert labels(figure) == ["upper bound, 95 %", "bound at 300 K"]
 
 
+def test_arrows_are_short_and_labels_apart():
+    entries = [bound(800.0), bound(1000.0)]
+    _, figure, axes = drawn(entries)
+    low, high = axes.get_ylim()
+    assert low <= entries[0].upper_bound_cm2_s / 10
+    assert high > entries[0].upper_bound_cm2_s
+    figure.draw_without_rendering()
+    (top,) = axes.child_axes
+    boxes = [label.get_window_extent() for label in top.get_xticklabels()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert top.get_xticklabels()[0].get_text() == "300"
+
+
 def test_a_broken_law_is_said_in_the_figure():
     entries = [value(t, law(t) * (30 if t > 750 else 1)) for t in TEMPERATURES_K]
     _, figure, _ = drawn(entries)

@@ -17,7 +17,7 @@ from workflows.dashboard.pages.candidate_sections import PlotPart
 from workflows.dashboard.plots.pareto import pareto
 from workflows.dashboard.rendering import campaign_of, prefix_of, render
 from workflows.export import flat_row
-from workflows.funnel import gate_label
+from workflows.funnel import rejection_label
 from workflows.pareto_points import ParetoPoints, Quantity, pareto_points
 from workflows.ranking_selection import (
     SIGMA,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 N_ON_A_PAGE = 100
 _MOST_WITH_BARS = 200
 _LONGEST_CAUSE = 160
+_LONGEST_PAGE = 9  # digits
 _TELLER = "its page"
 _BEST_IS_HIGH = ("window", SIGMA)
 
@@ -309,8 +310,8 @@ def _plotted(facts: RankingFacts, wanted: RankingFilter) -> Quantity:
 
 def _page(query: Mapping[str, str]) -> int:
     text = query.get("page", "1")
-    if not text.isdecimal() or int(text) < 1:
-        raise InvalidInput(f"page={text}: needed is a number from 1.")
+    if len(text) > _LONGEST_PAGE or not text.isdecimal() or int(text) < 1:
+        raise InvalidInput(f"page={_shortened(text)}: needed is a number from 1.")
     return int(text)
 
 
@@ -363,9 +364,7 @@ def _row(
 
 def _why(row: RankedCandidate) -> str:
     if row.rejection is not None:
-        gate = gate_label(row.rejection.gate, row.rejection.threshold)
-        value = row.rejection.value
-        return f"{gate}: it has {'an unknown one' if value is None else f'{value:.2g}'}"
+        return rejection_label(row.rejection)
     if row.failure is not None:
         return _shortened(f"{row.stage}, {row.failure.code}: {row.failure.message}")
     if row.state != "done":

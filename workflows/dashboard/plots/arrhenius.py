@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from screening.transport.arrhenius import ROOM_TEMPERATURE_K
 from workflows.arrhenius_curve import ArrheniusCurve, arrhenius_curve
-from workflows.dashboard.plot import TEXT, Plot, interval_68, number, rounded
+from workflows.dashboard.plot import TEXT, Plot, rounded
 from workflows.dashboard.plots.marks import BELOW, bars, bound_traces
 from workflows.figures.palette import BLUE, VERMILION
+from workflows.words import interval_68, number, number_above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -183,7 +184,7 @@ def _room_traces(law: Arrhenius, curve: ArrheniusCurve | None) -> tuple[dict[str
         "name": "bound at 300 K",
         "x": [_inverse(ROOM_TEMPERATURE_K)],
         "y": [rounded(bound_cm2_s)],
-        "hovertemplate": f"300 K<br>D &lt; {number(bound_cm2_s)} cm²/s<extra></extra>",
+        "hovertemplate": f"300 K<br>D &lt; {number_above(bound_cm2_s)} cm²/s<extra></extra>",
     }
     return bound_traces(bar, TEXT)
 
@@ -200,8 +201,9 @@ def _hovering(entries: Sequence[Diffusivity]) -> dict[str, Any]:
 
 
 def _value(entry: Diffusivity) -> str:
-    sign = "" if entry.D_cm2_s is not None else "< "
-    return f"{sign}{number(_height(entry))} cm²/s{interval_68(entry.D_68_cm2_s)}"
+    if entry.D_cm2_s is None:
+        return f"< {number_above(entry.upper_bound_cm2_s)} cm²/s"
+    return f"{number(entry.D_cm2_s)} cm²/s{interval_68(entry.D_68_cm2_s)}"
 
 
 def _measured_rows(transport: Transport) -> Iterator[dict[str, Any]]:

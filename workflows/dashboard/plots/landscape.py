@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workflows.candidate_motion import PATHS
-from workflows.dashboard.plot import TEXT, Plot, number, plain, rounded
+from workflows.dashboard.plot import TEXT, Plot, rounded
 from workflows.dashboard.plots.marks import ABOVE
 from workflows.figures.palette import BLUE, COLOURS
 from workflows.ordering_energies import TEMPERATURE_K
+from workflows.words import number, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

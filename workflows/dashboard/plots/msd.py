@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from screening.units import A2_PER_PS_TO_CM2_PER_S
-from workflows.dashboard.plot import TEXT, Plot, interval_68, number, plain, rounded
+from workflows.dashboard.plot import TEXT, Plot, rounded
 from workflows.dashboard.plots.marks import ABOVE
 from workflows.figures.palette import COLOURS
+from workflows.words import interval_68, number, number_above, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,13 +107,14 @@ def _fitted(diffusivity: Diffusivity, longest_ps: float) -> tuple[dict[str, Any]
     D_cm2_s = diffusivity.D_cm2_s if is_value else diffusivity.upper_bound_cm2_s
     if not D_cm2_s:
         return ()
+    name = f"D = {number(D_cm2_s)}" if is_value else f"D &lt; {number_above(D_cm2_s)}"
     lags_ps = _fitted_lags(diffusivity, longest_ps)
     offset_A2 = diffusivity.msd_offset_A2 or 0.0
     return (
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"D {'=' if is_value else '&lt;'} {number(D_cm2_s)} cm²/s",
+            "name": f"{name} cm²/s",
             "x": [rounded(t) for t in lags_ps],
             "y": [rounded(6 * D_cm2_s / A2_PER_PS_TO_CM2_PER_S * t + offset_A2) for t in lags_ps],
             "line": {"color": TEXT, "width": 2, "dash": "dash" if is_value else "dot"},
@@ -157,5 +159,5 @@ def _summary(diffusivity: Diffusivity, last: dict[str, tuple[float, float]]) -> 
             text += f", fitted from {number(diffusivity.diffusive_from_ps)} ps on"
         return f"{text}."
     if diffusivity.upper_bound_cm2_s is not None:
-        text += f" D below {number(diffusivity.upper_bound_cm2_s)} cm²/s (95 %)."
+        text += f" D below {number_above(diffusivity.upper_bound_cm2_s)} cm²/s (95 %)."
     return text

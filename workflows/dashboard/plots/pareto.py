@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from workflows.dashboard.plot import TEXT, Plot, interval_68, lowered, number, rounded
+from screening.rounding import rounded_up
+from workflows.dashboard.plot import TEXT, Plot, rounded
 from workflows.dashboard.plots.marks import ABOVE, bars, bound_traces
 from workflows.figures.palette import ion_mark
 from workflows.pareto_points import ParetoPoint, ParetoPoints, Quantity, pareto_points
+from workflows.words import interval_68, lowered, number, number_above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -140,7 +142,10 @@ def _trace(points: Sequence[ParetoPoint], quantity: Quantity, has_bars: bool) ->
         "customdata": [p.id for p in points],
     }
     if not has_bars:
-        sign = "" if points[0].value is not None else "&lt; "
+        sign = ""
+        if points[0].value is None:
+            sign = "&lt; "
+            trace["y"] = [rounded_up(height, 3) for height in heights]
         return trace | {
             "hovertemplate": f"%{{customdata}}<br>window %{{x:.3~g}} V<br>{quantity.symbol} {sign}"
             f"%{{y:.3~g}} {quantity.unit}<extra></extra>"
@@ -163,12 +168,12 @@ def _rings(points: Sequence[ParetoPoint]) -> dict[str, Any]:
 
 
 def _hover(point: ParetoPoint, quantity: Quantity) -> str:
-    sign = "" if point.value is not None else "&lt; "
+    is_value = point.value is not None
+    height = number(point.height) if is_value else f"&lt; {number_above(point.height)}"
     lines = [
         lowered(point.formula),
         f"window {number(point.window_V)} V{interval_68(point.window_68_V)}",
-        f"{quantity.symbol} {sign}{number(point.height)} {quantity.unit}"
-        f"{interval_68(point.value_68)}",
+        f"{quantity.symbol} {height} {quantity.unit}{interval_68(point.value_68)}",
     ]
     if point.rank is not None:
         lines.append(f"rank {point.rank}, front {point.front}")

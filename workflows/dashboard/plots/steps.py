@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from workflows.dashboard.plot import TEXT, Plot, number, plain
+from workflows.dashboard.plot import TEXT, Plot
 from workflows.figures.palette import BLUE, COLOURS, VERMILION
 from workflows.figures.steps import Line, steps_figure
+from workflows.words import number, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

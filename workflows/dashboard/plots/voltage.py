@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from workflows.dashboard.plot import TEXT, Plot, interval_68, lowered, plain, rounded
+from workflows.dashboard.plot import TEXT, Plot, rounded
 from workflows.dashboard.plots.marks import bars
 from workflows.figures.palette import GREYS, STABLE
 from workflows.voltage_intervals import (
@@ -19,6 +19,7 @@ from workflows.voltage_intervals import (
     potential_range,
     stable_interval,
 )
+from workflows.words import interval_68, lowered, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

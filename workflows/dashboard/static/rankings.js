@@ -22,6 +22,7 @@
 
   function ask(sides) {
     for (const [place, name] of SIDES.entries()) filter.elements[name].value = sides?.[place] ?? "";
+    filter.elements.bounds.checked = Boolean(sides); // a box finds what is drawn in it, arrows too
     filter.requestSubmit();
   }
 
