@@ -32,6 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from screening.transport.sobol import sobol
+
 LINE_HOLDS = 0.8
 SCATTER_RANGE = (0.05, 2.0)  # of ln D: from what nobody would notice to a factor of seven
 BOUND_CONFIDENCE = 0.95

@@ -9,8 +9,11 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import orjson
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+from workflows.memory import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,24 +25,32 @@ if TYPE_CHECKING:
 
 PlotEnding = Literal["json", "data.json", "csv", "svg", "pdf"]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_LARGE_BYTES = 1_000_000
 _drawing = threading.Lock()
 """matplotlib's settings belong to the whole process."""
 
 
 def csv_response(name: str, rows: Iterable[Mapping[str, Any]]) -> Response:
     """A table with a column for each key that any row has; what is unknown is empty."""
-    rows = list(rows)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    places: dict[str, int] = {}
+    records = []
+    for row in rows:  # one at a time, for whole rows of ten thousand candidates fill the memory
+        for column in row:
+            places.setdefault(column, len(places))
+        record = [None] * len(places)
+        for column, value in row.items():
+            record[places[column]] = _cell(value)
+        records.append(record)
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    writer.writerow(places)
+    writer.writerows([*record, *[None] * (len(places) - len(record))] for record in records)
     return _file(f"{name}.csv", "text/csv; charset=utf-8", text.getvalue().encode())
 
 
 def json_response(name: str, rows: Iterable[Mapping[str, Any]]) -> Response:
     """A list of objects; what is not a finite number is null."""
-    return _file(f"{name}.json", "application/json", _json(list(rows)))
+    return _file(f"{name}.json", "application/json", b"[%b]" % b",".join(map(_json, rows)))
 
 
 def table_response(request: Request, name: str, rows: Iterable[Mapping[str, Any]]) -> Response:
@@ -104,7 +115,8 @@ def _figure(plot: Plot, ending: Literal["svg", "pdf"], width: Width) -> Response
 
 
 def _file(name: str, kind: str, content: bytes) -> Response:
-    return Response(content, media_type=kind, headers=attached(name))
+    after = BackgroundTask(give_back) if len(content) > _LARGE_BYTES else None
+    return Response(content, media_type=kind, headers=attached(name), background=after)
 
 
 def attached(name: str) -> dict[str, str]:

@@ -93,6 +93,17 @@ def test_a_retry_is_done_here_where_nobody_runs_the_campaign(copy):
     assert '<th scope="row">retry</th>' in jobs
 
 
+def test_a_candidate_s_page_tells_what_became_of_an_order(copy):
+    client = allowed(copy)
+    answer = do(client, "retry", candidate=FAILED, back=f"/c/campaign/candidates/{FAILED}")
+    (order,) = history(copy)
+    assert answer.headers["location"] == f"/c/campaign/candidates/{FAILED}?order={order.number}"
+    page = client.get(answer.headers["location"]).text
+    assert f"Trying again {FAILED}: 1 job waits again" in page
+    plain = client.get(f"/c/campaign/candidates/{FAILED}").text
+    assert '<p class="notice" role="status">' not in plain
+
+
 def test_pause_and_resume(copy):
     change(copy, ("update jobs set state = 'waiting' where stage = 'dynamics'",))
     client = allowed(copy)
@@ -197,6 +208,12 @@ def test_without_the_token_nothing_is_asked_nor_done(copy):
         "\\\\evil.example",
         "/c/campaign/..//evil.example",
         "/c/campaign/../../../evil",
+        "/c/campaign/%2e%2e/%2E%2e/evil",
+        "/c/campaign/.%2e//evil.example",
+        "/c/campaign/..%2fevil",
+        "/c/campaign/..%5cevil",
+        "/c/campaign/./actions/cancel",
+        "/c/campaign/%61ctions/cancel",
         "javascript:alert(1)",
         "/c/other/jobs",
         "/c/campaign/jobs\r\nSet-Cookie: x=1",
@@ -246,7 +263,7 @@ def test_what_there_is_not_is_refused_with_a_message(copy, kind, fields, status)
 
 def test_an_order_that_is_none_is_not_told_of(copy):
     client = allowed(copy)
-    for order in ("999", "x", EVIL, "1" * 50):
+    for order in ("999", "x", EVIL, "²", "1" * 50, "1" * 5000):
         answer = client.get("/c/campaign/jobs", params={"order": order})
         assert answer.status_code == 200
         assert '<p class="notice" role="status">' not in answer.text

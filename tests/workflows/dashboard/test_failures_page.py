@@ -38,6 +38,17 @@ def test_a_command_can_be_copied_whatever_the_path(finished, tmp_path):
     assert f"<code>{command.replace(chr(39), '&#39;')}</code>" in shown
 
 
+def test_wherever_a_command_stands_it_has_the_campaign(finished, tmp_path):
+    folder = tmp_path / "a; b"
+    shutil.copytree(finished.parent, folder)
+    config = folder / "campaign.yaml"
+    command = f"<code>halideflow run {shlex.quote(str(config))}</code>".replace("'", "&#39;")
+    assert command in client_of(config).get(f"/c/campaign/candidates/{FAILED}").text
+    change(config, ("update jobs set state = 'waiting' where stage = 'dynamics'",))
+    overview = client_of(config).get("/c/campaign/").text
+    assert f"{command} goes on" in overview
+
+
 def test_from_the_overview_and_from_the_list_a_cause_is_two_clicks_away(finished):
     client = client_of(finished)
     assert 'href="/c/campaign/failures#UNUSABLE_STRUCTURE"' in client.get("/c/campaign/").text

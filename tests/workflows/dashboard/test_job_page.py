@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
+import shutil
 import time
+import tracemalloc
 from urllib.parse import unquote
 
 import numpy as np
@@ -421,12 +424,106 @@ def test_links_inside_of_it_are_files_of_it(with_secrets):
         assert asked_verbatim(app, f"/c/campaign/jobs/{uuid}/files/{name}") == (200, b"own")
 
 
-def asked_verbatim(app, address):
-    """As a client asks that does not tidy up addresses."""
+def test_names_that_are_no_text_and_links_in_circles_are_left_out(copy):
+    uuid = uuid_of(copy, FAILED, "relax")
+    folder = folder_of(copy, uuid)
+    (folder / "circle").symlink_to(folder / "circle")
+    (folder / "own.txt").write_text("own")
+    with open(os.fsencode(folder) + b"/\xff.txt", "wb"):
+        pass
+    os.mkdir(os.fsencode(folder) + b"/\xfe")
+    with open(os.fsencode(folder) + b"/\xfe/inside.txt", "wb"):
+        pass
+    html = page(copy, uuid)
+    assert "own.txt" in html
+    assert "inside.txt" not in html
+    assert list(files_of(open_results(copy), job_of(copy, uuid))) == ["own.txt"]
+
+
+def test_a_log_that_leads_elsewhere_is_not_read(with_secrets):
+    config, uuid = with_secrets
+    log = folder_of(config, uuid) / "job.log"
+    for elsewhere in (config.parent / "secret.txt", log.with_name("POTCAR.txt")):
+        log.symlink_to(elsewhere)
+        for rest in ("", "/log"):
+            html = page(config, uuid, rest)
+            assert "secret</pre>" not in html
+            assert html not in ("secret", "licensed")
+            assert "licensed</pre>" not in html
+        log.unlink()
+    log.symlink_to("own.txt")
+    assert page(config, uuid, "/log") == "own"
+
+
+def test_what_a_scheduler_wrote_is_the_log_where_there_is_no_other(in_queue):
+    config, uuid, folder = in_queue
+    (folder / "queue.out").write_text("slurmstepd: gone\n")
+    assert page(config, uuid, "/log") == "slurmstepd: gone\n"
+    (config.parent / "secret.txt").write_text("secret")
+    (folder / "queue.err").symlink_to(config.parent / "secret.txt")
+    assert page(config, uuid, "/log") == "slurmstepd: gone\n"
+    assert "slurmstepd: gone</pre>" in page(config, uuid)
+
+
+def test_a_log_on_the_file_system_of_the_cluster_is_no_link_either(copy, tmp_path):
+    uuid = uuid_of(copy, FAILED, "relax")
+    change(
+        copy,
+        ("update jobs set worker = 'big' where uuid = ?", (uuid,)),
+        ("insert into notes values ('work_root', ?, 0)", (str(tmp_path / "shared"),)),
+    )
+    folder = tmp_path / "shared" / uuid
+    folder.mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "job.log").symlink_to(tmp_path / "secret.txt")
+    assert page(copy, uuid, "/log") != "secret"
+    (folder / "job.log").unlink()
+    (folder / "job.log").write_text("step 1\n")
+    assert page(copy, uuid, "/log") == "step 1\n"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_large_log_is_not_held_in_memory(copy, method):
+    uuid = uuid_of(copy, FAILED, "relax")
+    with (folder_of(copy, uuid) / "job.log").open("wb") as log:
+        log.truncate(64 * 10**6)
+    app = client_of(copy).app
+    asked_verbatim(app, "/c/campaign/jobs")  # what stays
+    tracemalloc.start()
+    try:
+        answer = asked_verbatim(app, f"/c/campaign/jobs/{uuid}/log", method, keep=False)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer == (200, b"")
+    assert peak < 20 * 10**6
+
+
+@pytest.mark.parametrize("content", [b"no gzip", b"", b"\xff" * 40])
+def test_what_is_no_gzip_is_told(tmp_path, content):
+    path = tmp_path / "OSZICAR.gz"
+    header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" if content != b"no gzip" else b""
+    path.write_bytes(header + content)
+    end = end_of(JobFile("OSZICAR.gz", path, path.stat().st_size, 0.0), 400)
+    assert end.text == ""
+    assert end.note.startswith("cannot be read: ")
+
+
+def test_a_command_can_be_copied_whatever_the_path(finished, tmp_path):
+    folder = tmp_path / "a; b"
+    shutil.copytree(finished.parent, folder)
+    config = folder / "campaign.yaml"
+    command = f"halideflow run {shlex.quote(str(config))}"
+    shown = page(config, uuid_of(config, FAILED, "relax"))
+    assert f"<code>{command.replace(chr(39), '&#39;')}</code>" in shown
+
+
+def asked_verbatim(app, address, method="GET", keep=True):
+    """As a client asks that does not tidy up addresses; the body is empty unless it is kept."""
     sent = []
     scope = {
         "type": "http",
-        "method": "GET",
+        "method": method,
         "path": unquote(address),
         "raw_path": address.encode(),
         "query_string": b"",
@@ -444,14 +541,16 @@ def asked_verbatim(app, address):
         return next(asked, None) or await asyncio.Event().wait()
 
     async def send(message):
-        sent.append(message)
+        sent.append(message if keep else {**message, "body": b""})
 
     asyncio.run(app(scope, receive, send))
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], body
 
 
-def test_a_file_of_the_queue_is_shown_beside_its_own(copy, tmp_path):
+@pytest.fixture
+def in_queue(copy, tmp_path):
+    """A failed job that was part of one in a queue, and the folder of that."""
     uuid = uuid_of(copy, FAILED, "relax")
     change(
         copy,
@@ -463,15 +562,20 @@ def test_a_file_of_the_queue_is_shown_beside_its_own(copy, tmp_path):
         ("insert into queue_job_parts values ('q', ?, 1)", (uuid,)),
     )
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "queue.err").write_text(f"srun: {EVIL}\n")
-    (tmp_path / "run" / "secret.sh").write_text("secret")
-    html = page(copy, uuid)
+    return copy, uuid, tmp_path / "run"
+
+
+def test_a_file_of_the_queue_is_shown_beside_its_own(in_queue):
+    config, uuid, folder = in_queue
+    (folder / "queue.err").write_text(f"srun: {EVIL}\n")
+    (folder / "secret.sh").write_text("secret")
+    html = page(config, uuid)
     assert "queue/queue.err" in html
     assert "4711" in html
     assert "secret.sh" not in html
-    end = page(copy, uuid, "/ends/queue/queue.err")
+    end = page(config, uuid, "/ends/queue/queue.err")
     assert "srun: &lt;script&gt;" in end
-    page(copy, uuid, "/files/queue/secret.sh", status=404)
+    page(config, uuid, "/files/queue/secret.sh", status=404)
 
 
 def test_hostile_names_and_logs_stay_text(copy):

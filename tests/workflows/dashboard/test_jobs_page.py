@@ -113,6 +113,16 @@ def test_an_address_that_asks_for_nothing_there_is_gets_one_message(finished, qu
     assert f"{name}={value}:" in answer.text
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "1" * 10, "²", "-1", ""])
+def test_a_page_has_a_number_of_a_few_digits(finished, text):
+    for address in ("jobs", "rankings"):
+        answer = client_of(finished).get(f"/c/campaign/{address}", params={"page": text})
+        assert answer.status_code == 400
+        assert f"page={text[:9]}" in answer.text
+        assert ": needed is a number from 1." in answer.text
+        assert "9" * 100 not in answer.text.partition("<main")[2]
+
+
 def test_a_candidate_that_is_not_there_is_answered_with_the_nearest(finished):
     html = page(finished, "?candidate=kcl")
     assert "No candidate is called kcl" in html

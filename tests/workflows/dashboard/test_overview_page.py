@@ -28,7 +28,7 @@ def change(config, *statements):
 
 def view_of(config):
     results = open_results(config)
-    return overview_view(results, results.ranking(), str(config))
+    return overview_view(results, results.ranking(), config)
 
 
 def test_it_says_what_the_commands_say(finished):
