@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,7 @@ def queue_folder(results: CampaignResults, job: JobView) -> Path | None:
 def files_of(results: CampaignResults, job: JobView) -> dict[str, JobFile]:
     """By name, in the order of names; neither links that lead elsewhere nor POTCARs.
 
+    Nor what is called by bytes that are no text, for no address leads there.
     A POTCAR is licensed to whoever computes with it, not to whoever looks.
     """
     found: dict[str, JobFile] = {}
@@ -86,7 +88,7 @@ def files_of(results: CampaignResults, job: JobView) -> dict[str, JobFile]:
     if (folder_of_queue := queue_folder(results, job)) and folder_of_queue.is_dir():
         root = folder_of_queue.resolve()
         for name in OF_QUEUE:
-            if written := _regular(root / name, root, f"{_QUEUE}/{name}"):
+            if written := file_inside(root / name, root, f"{_QUEUE}/{name}"):
                 found.setdefault(written.name, written)
     return dict(sorted(found.items()))
 
@@ -106,7 +108,7 @@ def end_of(file: JobFile, n_lines: int) -> FileEnd:
     """The last lines of a text file, however large it is; gzipped ones are read through."""
     try:
         content, is_whole = _unzipped_end(file) if _is_gzipped(file) else _end(file)
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         return FileEnd("", f"cannot be read: {error}")
     if content is None:
         return FileEnd("", "too large to look into while it is compressed; download it")
@@ -141,27 +143,42 @@ def _below(folder: Path) -> Iterator[JobFile]:
         folders.sort()
         for name in sorted(names):
             path = Path(place, name)
-            if file := _regular(path, root, path.relative_to(root).as_posix()):
+            name_below = path.relative_to(root).as_posix()
+            if _is_text(name_below) and (file := file_inside(path, root, name_below)):
                 yield file
                 n_found += 1
         if n_found > _MOST_FILES:
             return
 
 
-def _regular(path: Path, root: Path, name: str) -> JobFile | None:
-    """A file that is one, inside of `root`, and may be shown; None for all else."""
+def file_inside(path: Path, root: Path, name: str) -> JobFile | None:
+    """A file that is one, inside of `root`, and may be shown; None for all else.
+
+    Args:
+        path: with links or without.
+        root: without links.
+        name: that it goes by.
+    """
     if path.name.startswith("POTCAR"):
         return None
     try:
         resolved = path.resolve(strict=True)
         status = resolved.stat()
-    except OSError:  # a link that leads nowhere, or gone just now
+    except (OSError, RuntimeError):  # a link that leads nowhere or to itself, or gone just now
         return None
     if not resolved.is_relative_to(root) or resolved.name.startswith("POTCAR"):
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
     return JobFile(name, resolved, status.st_size, status.st_mtime)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are not UTF-8
+        return False
+    return True
 
 
 def _is_gzipped(file: JobFile) -> bool:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflows.execution.folders import KEPT_FILES
-from workflows.job_files import OF_QUEUE, queue_folder
+from workflows.job_files import OF_QUEUE, JobFile, file_inside, queue_folder
 from workflows.views import UNFINISHED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from workflows.read_model import CampaignResults
     from workflows.views import JobView
 
@@ -27,12 +29,17 @@ class JobLog:
     Args:
         content: as far as it can be had.
         note: where it is from, or lies, or why there is none.
-        is_live: whether it is a file that can be read here and grows while the job runs.
+        file: that it is read from, on this machine.
     """
 
     content: bytes
     note: str
-    is_live: bool = False
+    file: JobFile | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it can be read here and grows while the job runs."""
+        return self.file is not None
 
     @property
     def text(self) -> str:
@@ -51,31 +58,33 @@ def log_of(
     Args:
         results: of the campaign.
         job: of it.
-        most_bytes: only the last so many; None: all.
+        most_bytes: only the last so many of a file on this machine; None: all.
         may_fetch: ask the cluster for what is not on this machine, which takes seconds.
     """
     own = results.folder.work / job.uuid / LOG
     root = results.notes.get("work_root") if job.worker else None
     on_cluster = Path(root.text) / job.uuid / LOG if root else None
-    for file in _newest_first([own, on_cluster]):
+    for file in sorted(_here([own, on_cluster]), key=lambda file: -file.changed_at):
         with contextlib.suppress(FileNotFoundError):  # the job has just ended
-            return JobLog(_read(file, most_bytes), str(file), is_live=True)
+            return JobLog(_read(file, most_bytes), file.name, file)
     elsewhere = [on_cluster] if on_cluster else []
     if job.state in ("queued", "running", "failed"):
-        for file in (of_queue := _of_queue(results, job)):
-            if file.is_file() and (printed := _read(file, most_bytes)):
-                return JobLog(printed, f"{file}, of the whole job in the queue", is_live=True)
+        of_queue = _of_queue(results, job)
+        for file in _here(of_queue):
+            if file.n_bytes:
+                note = f"{file.name}, of the whole job in the queue"
+                return JobLog(_read(file, most_bytes), note, file)
         elsewhere += of_queue
-    for file in elsewhere if may_fetch else ():
-        if fetched := _fetched(results, job, file):
-            return JobLog(fetched, f"{file} on {job.worker}")
+    for path in elsewhere if may_fetch else ():
+        if fetched := _fetched(results, job, path):
+            return JobLog(fetched, f"{path} on {job.worker}")
     if job.log_tail:
         return JobLog(job.log_tail.encode(), "its last lines, as they were stored")
     return JobLog(b"", _why_none(results, job, elsewhere))
 
 
-def _read(file: Path, most_bytes: int | None) -> bytes:
-    with file.open("rb") as stream:
+def _read(file: JobFile, most_bytes: int | None) -> bytes:
+    with file.path.open("rb") as stream:
         if most_bytes is not None:
             stream.seek(max(stream.seek(0, os.SEEK_END) - most_bytes, 0))
         return stream.read() if most_bytes is None else stream.read(most_bytes)
@@ -91,9 +100,11 @@ def _fetched(results: CampaignResults, job: JobView, file: Path) -> bytes | None
     return fetch(cluster, job.worker, str(file))
 
 
-def _newest_first(files: list[Path | None]) -> list[Path]:
-    found = [file for file in files if file is not None and file.is_file()]
-    return sorted(found, key=lambda file: -file.stat().st_mtime)
+def _here(paths: Iterable[Path | None]) -> Iterator[JobFile]:
+    """Those that are files in their folders on this machine, and no links out of these."""
+    for path in paths:
+        if path and (file := file_inside(path, path.parent.resolve(), str(path))):
+            yield file
 
 
 def _of_queue(results: CampaignResults, job: JobView) -> list[Path]:

@@ -64,11 +64,6 @@ class LiveRanking:
                 self._seen, self._made_s = seen, time.monotonic()
             return self._rows
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._changes.close()
-
     def _made(self, results: CampaignResults) -> tuple[RankedCandidate, ...]:
         ended = results.ended_with()
         if ended is not None and ended == self._ended:

@@ -32,8 +32,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from screening.transport.sobol import sobol
-
 LINE_HOLDS = 0.8
 SCATTER_RANGE = (0.05, 2.0)  # of ln D: from what nobody would notice to a factor of seven
 BOUND_CONFIDENCE = 0.95
@@ -257,7 +255,10 @@ def _scatter_draws(uniform: Array) -> tuple[Array, Array]:
 @lru_cache(maxsize=8)
 def _standard_draws(n_bounds: int) -> tuple[Array, Array]:
     """Uniform draws for s and the deviations, and pairs (t, -t) for mean and slope."""
-    half = sobol(3 + n_bounds, LOG2_DRAWS)
+    from scipy.stats import qmc  # far larger than all else that is needed here
+
+    sequence = qmc.Sobol(3 + n_bounds, scramble=False)
+    half = sequence.random_base2(LOG2_DRAWS)
     # off the origin; a quarter of a step, so that a draw and the mirror of another never coincide
     half = half + 0.25 / len(half)
     draws = special.stdtrit(PROPOSAL_DOF, half[:, :2])

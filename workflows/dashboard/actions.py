@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast, get_args
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -24,6 +24,7 @@ from workflows.campaign_orders import (
     named,
 )
 from workflows.commands import with_campaign
+from workflows.dashboard.queries import number_in
 from workflows.dashboard.rendering import campaign_of, prefix_of, render, site_of
 from workflows.dashboard.security import is_from_our_page, read_form
 from workflows.execution.jobs import JobTable
@@ -115,9 +116,9 @@ async def act(request: Request) -> Response:
 
 def notice_of(request: Request, results: CampaignResults) -> Notice | None:
     """What a page has to tell of the order that its address names; None where it names none."""
-    number = request.query_params.get(ORDER, "")
-    history = Orders(results.table).history() if number.isdecimal() else []
-    order = next((order for order in history if order.number == int(number)), None)
+    number = number_in(request.query_params.get(ORDER, ""))
+    history = [] if number is None else Orders(results.table).history()
+    order = next((order for order in history if order.number == number), None)
     if order is None:
         return None
     code = f", failed with {order.selection.code}" if order.selection.code else ""
@@ -287,9 +288,10 @@ def _back(request: Request, fields: Mapping[str, str]) -> str:
         parts = urlsplit(asked)
     except ValueError:  # such as brackets that do not close
         return f"{campaign}jobs"
+    path = unquote(parts.path)  # browsers take %2e%2e for two dots
     is_ours = not parts.scheme and not parts.netloc and parts.path.startswith(campaign)
-    is_plain = asked.isprintable() and "\\" not in asked and "/../" not in f"{parts.path}/"
-    if not is_ours or not is_plain or parts.path.startswith(f"{campaign}actions/"):
+    is_plain = asked.isprintable() and "\\" not in path and not {".", ".."} & set(path.split("/"))
+    if not is_ours or not is_plain or path.startswith(f"{campaign}actions/"):
         return f"{campaign}jobs"
     query = urlencode([(k, v) for k, v in parse_qsl(parts.query) if k != ORDER])
     return f"{parts.path}?{query}" if query else parts.path

@@ -99,7 +99,7 @@ def test_a_candidate_s_page_tells_what_became_of_an_order(copy):
     (order,) = history(copy)
     assert answer.headers["location"] == f"/c/campaign/candidates/{FAILED}?order={order.number}"
     page = client.get(answer.headers["location"]).text
-    assert f"Trying again {FAILED}: 1 job waits again" in page
+    assert f"Trying again all stages of {FAILED}: 1 job waits again" in page
     plain = client.get(f"/c/campaign/candidates/{FAILED}").text
     assert '<p class="notice" role="status">' not in plain
 

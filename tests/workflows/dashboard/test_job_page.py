@@ -437,12 +437,13 @@ def test_names_that_are_no_text_and_links_in_circles_are_left_out(copy):
     html = page(copy, uuid)
     assert "own.txt" in html
     assert "inside.txt" not in html
-    assert list(files_of(open_results(copy), job_of(copy, uuid))) == ["own.txt"]
+    assert list(files_of(open_results(copy), job_of(copy, uuid))) == ["job.log", "own.txt"]
 
 
 def test_a_log_that_leads_elsewhere_is_not_read(with_secrets):
     config, uuid = with_secrets
     log = folder_of(config, uuid) / "job.log"
+    log.unlink()
     for elsewhere in (config.parent / "secret.txt", log.with_name("POTCAR.txt")):
         log.symlink_to(elsewhere)
         for rest in ("", "/log"):
@@ -457,6 +458,7 @@ def test_a_log_that_leads_elsewhere_is_not_read(with_secrets):
 
 def test_what_a_scheduler_wrote_is_the_log_where_there_is_no_other(in_queue):
     config, uuid, folder = in_queue
+    (folder_of(config, uuid) / "job.log").unlink()
     (folder / "queue.out").write_text("slurmstepd: gone\n")
     assert page(config, uuid, "/log") == "slurmstepd: gone\n"
     (config.parent / "secret.txt").write_text("secret")
@@ -465,21 +467,18 @@ def test_what_a_scheduler_wrote_is_the_log_where_there_is_no_other(in_queue):
     assert "slurmstepd: gone</pre>" in page(config, uuid)
 
 
-def test_a_log_on_the_file_system_of_the_cluster_is_no_link_either(copy, tmp_path):
-    uuid = uuid_of(copy, FAILED, "relax")
-    change(
-        copy,
-        ("update jobs set worker = 'big' where uuid = ?", (uuid,)),
-        ("insert into notes values ('work_root', ?, 0)", (str(tmp_path / "shared"),)),
-    )
+def test_a_log_on_the_file_system_of_the_cluster_is_no_link_either(in_queue, tmp_path):
+    config, uuid, _ = in_queue
+    (folder_of(config, uuid) / "job.log").unlink()
+    change(config, ("insert into notes values ('work_root', ?, 0)", (str(tmp_path / "shared"),)))
     folder = tmp_path / "shared" / uuid
     folder.mkdir(parents=True)
     (tmp_path / "secret.txt").write_text("secret")
     (folder / "job.log").symlink_to(tmp_path / "secret.txt")
-    assert page(copy, uuid, "/log") != "secret"
+    assert page(config, uuid, "/log") != "secret"
     (folder / "job.log").unlink()
     (folder / "job.log").write_text("step 1\n")
-    assert page(copy, uuid, "/log") == "step 1\n"
+    assert page(config, uuid, "/log") == "step 1\n"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workflows.advice import Advice, advice_for
 from workflows.amorphous_words import LocalOrder, local_order, meV_above_crystal, order_in_words
 from workflows.array_files import ArrayFile, array_files
 from workflows.candidate_structure import CandidateStructure, structure_of
+from workflows.commands import advice_in
+from workflows.dashboard.actions import Notice, notice_of
 from workflows.dashboard.pages.candidate_sections import (
     PlotPart,
     RunPart,
@@ -31,6 +32,7 @@ from workflows.ranking_words import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from screening.documents import Origin
     from screening.ranked import RankedCandidate
     from screening.transport.documents import Transport
+    from workflows.advice import Advice
     from workflows.read_model import CampaignResults
     from workflows.views import CandidateView, JobView
 
@@ -133,6 +136,7 @@ class CandidatePageView:
     published: tuple[Comparison, ...]
     files: tuple[tuple[ArrayFile, JobView | None], ...]
     reads_every_s: int
+    notice: Notice | None
 
 
 def candidate(request: Request) -> Response:
@@ -144,7 +148,8 @@ def candidate(request: Request) -> Response:
         if all(row.id != identifier for row in rows):
             unknown = unknown_candidate_view(results, rows, identifier)
             return render(request, "unknown_candidate.html", unknown, 404)
-        view = candidate_page_view(results, rows, identifier)
+        notice = notice_of(request, results)
+        view = candidate_page_view(results, campaign.path.absolute(), rows, identifier, notice)
     return render(request, "candidate.html", view)
 
 
@@ -162,14 +167,20 @@ def unknown_candidate_view(
 
 
 def candidate_page_view(
-    results: CampaignResults, rows: Sequence[RankedCandidate], identifier: str
+    results: CampaignResults,
+    campaign: Path,
+    rows: Sequence[RankedCandidate],
+    identifier: str,
+    notice: Notice | None = None,
 ) -> CandidatePageView:
     """The page of a candidate that is in the ranking.
 
     Args:
         results: of the campaign.
+        campaign: its file or folder.
         rows: its ranking.
         identifier: of the candidate.
+        notice: of what was asked for there.
     """
     known = results.candidate(identifier, rows)
     crystal = structure_of(results, known)
@@ -184,7 +195,7 @@ def candidate_page_view(
     return CandidatePageView(
         known=known,
         said=tuple(verdict(known.row)),
-        advice=_advice(results, known.row),
+        advice=_advice(results, campaign, known.row),
         origins=tuple(
             Provenance(origin, _doi(origin.source))
             for origin in (known.info.origin, *known.info.other_origins)
@@ -217,6 +228,7 @@ def candidate_page_view(
         ),
         files=tuple((file, of.get(file.job_uuid)) for file in files),
         reads_every_s=_LIVE_S if results.surroundings.is_being_run else _FINISHED_S,
+        notice=notice,
     )
 
 
@@ -236,11 +248,8 @@ def _dynamics_jobs(results: CampaignResults, known: CandidateView) -> list[JobVi
     return results.jobs.page(JobFilter(stage="dynamics", of=transport)) if transport else []
 
 
-def _advice(results: CampaignResults, row: RankedCandidate) -> Advice | None:
-    if row.failure is None:
-        return None
-    on_cluster = results.config.execution.cluster is not None
-    return advice_for(row.failure.code, row.stage, on_cluster)
+def _advice(results: CampaignResults, campaign: Path, row: RankedCandidate) -> Advice | None:
+    return advice_in(results, campaign, row.failure.code, row.stage) if row.failure else None
 
 
 def _doi(source: str) -> str | None:

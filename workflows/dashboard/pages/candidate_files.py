@@ -12,7 +12,13 @@ from starlette.responses import FileResponse, Response
 from workflows.array_files import array_files
 from workflows.candidate_motion import CandidateMotion, motion_of
 from workflows.candidate_structure import structure_of, vacant_sites_of
-from workflows.dashboard.downloads import PlotEnding, csv_response, json_response, plot_response
+from workflows.dashboard.downloads import (
+    PlotEnding,
+    attached,
+    csv_response,
+    json_response,
+    plot_response,
+)
 from workflows.dashboard.pages.candidate_sections import MotionView, PlotPart
 from workflows.dashboard.plots.arrhenius import arrhenius
 from workflows.dashboard.plots.landscape import landscape, orderings
@@ -143,9 +149,9 @@ def _structure(results: CampaignResults, known: CandidateView, ending: str) -> R
         raise HTTPException(404, f"{known.info.id}: its structure is not stored.")
     name = known.info.id if crystal.is_relaxed else f"{known.info.id}_as_made"
     text = crystal.cif() if ending == "cif" else crystal.poscar(name)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
     kind = "chemical/x-cif" if ending == "cif" else "text/plain"
-    return Response(text, media_type=f"{kind}; charset=utf-8", headers=headers)
+    media_type = f"{kind}; charset=utf-8"
+    return Response(text, media_type=media_type, headers=attached(f"{name}.{ending}"))
 
 
 def _motion(campaign: ServedCampaign, results: CampaignResults, identifier: str) -> CandidateMotion:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workflows.advice import Advice, advice_for
-from workflows.commands import with_campaign
+from workflows.commands import advice_in
 from workflows.dashboard.actions import Notice, notice_of
 from workflows.dashboard.downloads import table_response
 from workflows.dashboard.rendering import campaign_of, render
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from workflows.advice import Advice
     from workflows.read_model import CampaignResults
 
 _N_FIRST = 3
@@ -78,12 +78,14 @@ def failures_view(
             cause.code,
             codes.pop(cause.code, cause.n_jobs),
             cause,
-            _advice(results, campaign, cause.code, max(cause.stages, key=cause.stages.__getitem__)),
+            advice_in(
+                results, campaign, cause.code, max(cause.stages, key=cause.stages.__getitem__)
+            ),
         )
         for cause in causes
     ]
     groups += [
-        FailureGroup(code, n_jobs, None, _advice(results, campaign, code, None))
+        FailureGroup(code, n_jobs, None, advice_in(results, campaign, code))
         for code, n_jobs in codes.items()
     ]
     again = JobFilter(stages=QUEUED_STAGES, states=("done",), min_attempts=2)
@@ -94,7 +96,7 @@ def failures_view(
             (stage, sum(states.values())) for stage, states in results.jobs.counts(again).items()
         ),
         left_out=tuple(results.left_out_files().items()),
-        left_out_advice=_advice(results, campaign, _LEFT_OUT, None),
+        left_out_advice=advice_in(results, campaign, _LEFT_OUT),
         notice=notice,
     )
 
@@ -135,12 +137,3 @@ def failures_file(request: Request) -> Response:
         for name, reason in view.left_out
     ]
     return table_response(request, "failures", rows)
-
-
-def _advice(results: CampaignResults, campaign: Path, code: str, stage: str | None) -> Advice:
-    advice = advice_for(code, stage, results.config.execution.cluster is not None)
-    return Advice(
-        advice.meaning,
-        with_campaign(advice.action, campaign),
-        with_campaign(advice.command, campaign),
-    )

@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 
-from workflows.advice import Advice, advice_for
-from workflows.commands import with_campaign
+from workflows.commands import advice_in
 from workflows.dashboard.actions import Notice, notice_of
 from workflows.dashboard.plots.steps import Quantity, over_steps, quantities_of
 from workflows.dashboard.rendering import campaign_of, render
@@ -24,11 +23,12 @@ from workflows.views import UNFINISHED, JobView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from workflows.dashboard.served import ServedCampaign
+    from workflows.advice import Advice
     from workflows.read_model import CampaignResults
 
 N_LINES = 400
@@ -117,9 +117,9 @@ def named_job(results: CampaignResults, uuid: str) -> JobView:
 
 
 def job_view(
-    campaign: ServedCampaign, results: CampaignResults, uuid: str, notice: Notice | None = None
+    results: CampaignResults, campaign: Path, uuid: str, notice: Notice | None = None
 ) -> JobPageView:
-    """The page of a job.
+    """The page of a job of a campaign, whose file or folder is `campaign`.
 
     Raises:
         HTTPException: 404, there is no such job.
@@ -131,7 +131,7 @@ def job_view(
     return JobPageView(
         job=job,
         details=details_of(results, job, files),
-        advice=_advice(campaign, results, job),
+        advice=advice_in(results, campaign, job.code, job.stage) if job.state == "failed" else None,
         progress=progress,
         plots=plots,
         log=_log(results, job),
@@ -148,19 +148,9 @@ def job(request: Request) -> Response:
     campaign = campaign_of(request)
     with campaign.open() as results:
         notice = notice_of(request, results)
-        view = job_view(campaign, results, request.path_params["uuid"], notice)
+        path = campaign.path.absolute()
+        view = job_view(results, path, request.path_params["uuid"], notice)
     return render(request, "job.html", view)
-
-
-def _advice(campaign: ServedCampaign, results: CampaignResults, job: JobView) -> Advice | None:
-    if job.state != "failed":
-        return None
-    on_cluster = results.config.execution.cluster is not None
-    advice = advice_for(job.code, job.stage, on_cluster)
-    path = campaign.path.absolute()
-    return Advice(
-        advice.meaning, with_campaign(advice.action, path), with_campaign(advice.command, path)
-    )
 
 
 def _plots(results: CampaignResults, job: JobView) -> tuple[str, tuple[PlotSlot, ...]]:

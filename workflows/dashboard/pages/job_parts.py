@@ -72,10 +72,15 @@ def job_plot(request: Request) -> Response:
 
 
 def job_log(request: Request) -> Response:
-    """`/c/SLUG/jobs/UUID/log`: all of it, also from the cluster."""
+    """`/c/SLUG/jobs/UUID/log`: all of it, also from the cluster.
+
+    One that is on this machine may be larger than its memory.
+    """
     with campaign_of(request).open() as results:
         job = named_job(results, request.path_params["uuid"])
-        log = log_of(results, job)
+        log = log_of(results, job, most_bytes=0)
+    if log.file is not None and log.file.n_bytes:
+        return StreamingResponse(chunks(log.file), media_type="text/plain")
     return PlainTextResponse(log.content or f"{log.note}\n")
 
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from workflows.advice import KNOWN_CODES
 from workflows.dashboard.actions import Notice, notice_of
 from workflows.dashboard.downloads import table_response
+from workflows.dashboard.queries import page_in
 from workflows.dashboard.rendering import campaign_of, render
 from workflows.execution.orders import Order, Orders
 from workflows.execution_settings import QUEUED_STAGES
@@ -182,7 +183,7 @@ def jobs_view(
     shown = wanted.filter()
     totals = _by_state(status if shown == EVERY_JOB else results.jobs.counts(shown))
     n_pages = max(-(-totals.total() // N_ON_A_PAGE), 1)
-    page = min(_page(query), n_pages)
+    page = min(page_in(query), n_pages)
     rows = results.jobs.page(shown, N_ON_A_PAGE, (page - 1) * N_ON_A_PAGE, **_sorting(wanted))
     of_all = _by_state(status)
     ((has_queue,),) = results.table.select("select exists (select 1 from queue_jobs)")
@@ -271,13 +272,6 @@ def _columns(wanted: JobsQuery, has_queue: bool) -> Iterable[Column]:
         first, second = (f"-{name}", name) if is_number else (name, f"-{name}")
         query = wanted.address(sort=second if wanted.sort == first else first)
         yield Column(label, unit, is_number, order, query)
-
-
-def _page(query: Mapping[str, str]) -> int:
-    text = query.get("page", "1")
-    if not text.isdecimal() or not 1 <= int(text) < 10**9:
-        raise HTTPException(400, f"page={text}: needed is a number from 1.")
-    return int(text)
 
 
 def _nearest(results: CampaignResults, asked: str) -> tuple[str, ...]:

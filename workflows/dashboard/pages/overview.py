@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workflows.advice import Advice, advice_for
+from workflows.commands import advice_in, with_campaign
 from workflows.dashboard.downloads import table_response
 from workflows.dashboard.rendering import campaign_of, render
 from workflows.execution.notes import TROUBLES, Note
@@ -17,11 +17,13 @@ from workflows.waiting import Hold, holds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from screening.ranked import RankedCandidate
+    from workflows.advice import Advice
     from workflows.cost.spending import Spending
     from workflows.read_model import CampaignResults
 
@@ -95,7 +97,7 @@ class OverviewView:
 
 
 def overview_view(
-    results: CampaignResults, rows: Sequence[RankedCandidate], path: str
+    results: CampaignResults, rows: Sequence[RankedCandidate], path: Path
 ) -> OverviewView:
     """The page of a campaign, whose ranking is `rows`, and whose file or folder is `path`."""
     counts = results.status()
@@ -104,16 +106,15 @@ def overview_view(
         (state, sum(states.get(state, 0) for states in counts.values())) for state in SHOWN_STATES
     )
     n_unfinished = sum(number for state, number in totals if state in UNFINISHED)
-    on_cluster = results.config.execution.cluster is not None
     driver = results.notes.get("driver")
     return OverviewView(
         name=results.name,
         engine=results.last_config["engine"]["name"],
-        path=path,
+        path=str(path),
         running_since=since,
         runner=driver.text if driver else None,
         goes_on_with=(
-            results.surroundings.command.replace("CAMPAIGN", path)
+            with_campaign(results.surroundings.command, path)
             if n_unfinished and since is None
             else None
         ),
@@ -129,7 +130,7 @@ def overview_view(
         ),
         funnel=campaign_funnel(results, rows),
         failures=tuple(
-            FailureRow(code, number, advice_for(code, None, on_cluster))
+            FailureRow(code, number, advice_in(results, path, code))
             for code, number in sorted(results.jobs.codes().items(), key=lambda it: -it[1])
         ),
         n_left_out_files=len(results.left_out_files()),
@@ -145,7 +146,7 @@ def overview(request: Request) -> Response:
     """`/c/SLUG/`."""
     campaign = campaign_of(request)
     with campaign.open() as results:
-        view = overview_view(results, campaign.ranking(results), str(campaign.path))
+        view = overview_view(results, campaign.ranking(results), campaign.path.absolute())
     return render(request, "overview.html", view)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from workflows.citations import Citation, citations, to_bibtex
 from workflows.config import NOT_SCIENCE
 from workflows.config_changes import ConfigChange, config_changes
+from workflows.dashboard.downloads import attached
 from workflows.dashboard.rendering import campaign_of, render
 from workflows.execution.orders import Order, Orders
 from workflows.ingredients import Ingredients, ingredients
@@ -133,15 +134,13 @@ def ingredients_part(request: Request) -> Response:
 def citations_file(request: Request) -> Response:
     """`/c/SLUG/citations.bib`."""
     text = to_bibtex(_ingredients(campaign_of(request)).citations)
-    headers = {"Content-Disposition": 'attachment; filename="citations.bib"'}
-    return Response(text, media_type="application/x-bibtex", headers=headers)
+    return Response(text, media_type="application/x-bibtex", headers=attached("citations.bib"))
 
 
 def config_file(request: Request) -> Response:
     """`/c/SLUG/campaign.yaml`: the config of the last run, as it was read."""
     content = campaign_of(request).folder.config_copy.read_bytes()
-    headers = {"Content-Disposition": 'attachment; filename="campaign.yaml"'}
-    return Response(content, media_type="application/yaml", headers=headers)
+    return Response(content, media_type="application/yaml", headers=attached("campaign.yaml"))
 
 
 def _ingredients(campaign: ServedCampaign) -> IngredientsView:

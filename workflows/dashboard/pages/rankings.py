@@ -15,6 +15,7 @@ from screening.errors import InvalidInput
 from workflows.dashboard.downloads import plot_response, table_response
 from workflows.dashboard.pages.candidate_sections import PlotPart
 from workflows.dashboard.plots.pareto import pareto
+from workflows.dashboard.queries import page_in
 from workflows.dashboard.rendering import campaign_of, prefix_of, render
 from workflows.export import flat_row
 from workflows.funnel import rejection_label
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 N_ON_A_PAGE = 100
 _MOST_WITH_BARS = 200
 _LONGEST_CAUSE = 160
-_LONGEST_PAGE = 9  # digits
 _TELLER = "its page"
 _BEST_IS_HIGH = ("window", SIGMA)
 
@@ -187,12 +187,13 @@ def rankings_view(
 
     Raises:
         InvalidInput: it asks for something that there is not.
+        HTTPException: 400, for no page that there can be.
     """
     wanted, order = RankingFilter.from_query(query), query.get("sort", "")
     quantity = _plotted(facts, wanted)
     shown = sorted_rows(wanted.rows(rows, quantity), order)
     n_pages = max(1, -(-len(shown) // N_ON_A_PAGE))
-    page = min(_page(query), n_pages)
+    page = min(page_in(query), n_pages)
     here = shown[(page - 1) * N_ON_A_PAGE : page * N_ON_A_PAGE]
     temperatures_K = facts.temperatures_K
     caveats, n_more = common_caveats(here)
@@ -306,13 +307,6 @@ def _facts(campaign: ServedCampaign, rows: Sequence[RankedCandidate]) -> Ranking
 def _plotted(facts: RankingFacts, wanted: RankingFilter) -> Quantity:
     asked = quantity_named(wanted.y) if wanted.y else None
     return asked or facts.best_known
-
-
-def _page(query: Mapping[str, str]) -> int:
-    text = query.get("page", "1")
-    if len(text) > _LONGEST_PAGE or not text.isdecimal() or int(text) < 1:
-        raise InvalidInput(f"page={_shortened(text)}: needed is a number from 1.")
-    return int(text)
 
 
 def _query(wanted: RankingFilter, order: str) -> str:
