@@ -429,11 +429,9 @@ def test_names_that_are_no_text_and_links_in_circles_are_left_out(copy):
     folder = folder_of(copy, uuid)
     (folder / "circle").symlink_to(folder / "circle")
     (folder / "own.txt").write_text("own")
-    with open(os.fsencode(folder) + b"/\xff.txt", "wb"):
-        pass
-    os.mkdir(os.fsencode(folder) + b"/\xfe")
-    with open(os.fsencode(folder) + b"/\xfe/inside.txt", "wb"):
-        pass
+    (folder / os.fsdecode(b"\xff.txt")).touch()
+    (folder / os.fsdecode(b"\xfe")).mkdir()
+    (folder / os.fsdecode(b"\xfe") / "inside.txt").touch()
     html = page(copy, uuid)
     assert "own.txt" in html
     assert "inside.txt" not in html
