@@ -27,6 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from screening.errors import InvalidInput, NotFinished, ScreeningError
+from workflows.commands import with_campaign
 from workflows.dashboard import actions
 from workflows.dashboard.pages import (
     candidate,
@@ -164,9 +165,8 @@ def _http_error(request: Request, error: Exception) -> Response:
 def _expected_error(request: Request, error: Exception) -> Response:
     """What the read model says where it cannot answer; invalid is what an address asks for."""
     if isinstance(error, NotFinished):
-        view = MessageView(
-            "Nothing yet", str(error), "This page looks again by itself.", is_live=True
-        )
+        message = with_campaign(str(error), campaign_of(request).path.absolute())
+        view = MessageView("Nothing yet", message, "This page looks again by itself.", is_live=True)
         return render(request, "message.html", view)
     if isinstance(error, InvalidInput):
         return render(request, "message.html", MessageView("Cannot be shown", str(error)), 404)

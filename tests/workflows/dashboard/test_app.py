@@ -99,7 +99,7 @@ def test_a_campaign_that_was_never_run_says_what_to_do(finished, tmp_path, page)
     config.write_text(finished.read_text().replace("path: ", f"path: {structures}/"))
     answer = client_of(config).get(f"/c/new/{page}")
     assert answer.status_code == 200
-    assert "no results yet; start with `halideflow run CAMPAIGN`" in answer.text
+    assert f"no results yet; start with `halideflow run {config}`" in answer.text
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -15,6 +15,7 @@ from workflows.dashboard.downloads import attached
 from workflows.dashboard.rendering import campaign_of, render
 from workflows.execution.orders import Order, Orders
 from workflows.ingredients import Ingredients, ingredients
+from workflows.memory import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,6 +154,7 @@ def _ingredients(campaign: ServedCampaign) -> IngredientsView:
 
         def read() -> IngredientsView:
             used = ingredients(results)
+            give_back()
             return IngredientsView(used, citations(used))
 
         return campaign.kept("ingredients", finished, read)
