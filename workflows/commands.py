@@ -6,9 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflows.advice import Advice, advice_for
-
 if TYPE_CHECKING:
+    from workflows.advice import Advice
     from workflows.read_model import CampaignResults
 
 
@@ -28,6 +27,8 @@ def advice_in(
         code: of the failure.
         stage: of the job; None where there are several.
     """
+    from workflows.advice import Advice, advice_for  # commands import this module at their top
+
     advice = advice_for(code, stage, results.config.execution.cluster is not None)
     return Advice(
         advice.meaning,

@@ -12,9 +12,9 @@ from screening.errors import MissingReference
 from workflows.cli import app, common
 
 COMMANDS = [
-    "cancel", "doctor", "enumerate", "explain", "export", "failures", "interfaces", "jobs", "logs",
-    "md", "pause", "plan", "prototypes", "rank", "resume", "retry", "run", "schema", "show",
-    "status", "validate", "window",
+    "cancel", "cite", "dashboard", "doctor", "enumerate", "explain", "export", "failures",
+    "interfaces", "jobs", "logs", "md", "pause", "plan", "prototypes", "rank", "report", "resume",
+    "retry", "run", "schema", "show", "status", "validate", "window",
 ]  # fmt: skip
 HEAVY = {
     "ase", "atomate2", "chgnet", "jobflow", "maggma", "matplotlib", "numpy", "pandas",

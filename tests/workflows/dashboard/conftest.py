@@ -1,4 +1,4 @@
-"""A finished campaign with every kind of end, and clients of the dashboard without a network."""
+"""A finished campaign with every kind of end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ import shutil
 import pytest
 from campaigns import SMALL, halideflow, overlapping, write_campaign
 from pymatgen.core import Lattice, Structure
-from starlette.testclient import TestClient
-
-from workflows.dashboard.app import DashboardSettings, create_app
-
-DONE, REJECTED, FAILED = "KCl-kcl-a-1", "NaCl-expanded-1", "K4Cl5-overlap-1"
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +29,3 @@ def copy(finished, tmp_path):
     """The same, to be changed."""
     shutil.copytree(finished.parent, tmp_path / "copy")
     return tmp_path / "copy" / finished.name
-
-
-def client_of(*campaigns, host="127.0.0.1", **settings):
-    """A client that asks the dashboard of these campaigns; raises what the server raises."""
-    app = create_app(DashboardSettings(tuple(campaigns), **settings))
-    return TestClient(app, base_url=f"http://{host}")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from browsers import CHROMIUM, chromium, dashboard
-from conftest import DONE, FAILED, REJECTED, client_of
+from dashboards import DONE, FAILED, REJECTED, client_of
 from test_jobs_page import EVIL, change, listed
 
 from workflows.cli.results import open_results

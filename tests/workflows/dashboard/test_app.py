@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import DONE, REJECTED, client_of
+from dashboards import DONE, REJECTED, client_of
 from starlette.testclient import TestClient
 
 import workflows.dashboard

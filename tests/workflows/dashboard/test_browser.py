@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from browsers import CHROMIUM, SCHEMES, WIDTHS_PX, Visit, chromium, dashboard
 from campaigns import SMALL, halideflow, write_campaign
-from conftest import DONE, FAILED
+from dashboards import DONE, FAILED
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")

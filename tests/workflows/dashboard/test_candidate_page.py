@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from campaigns import SMALL, halideflow, write_campaign
-from conftest import DONE, FAILED, REJECTED, client_of
+from dashboards import DONE, FAILED, REJECTED, client_of
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifParser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 
-from conftest import DONE, FAILED, client_of
+from dashboards import DONE, FAILED, client_of
 from test_jobs_page import EVIL, change, listed, uuid_of
 
 from workflows.advice import advice_for

@@ -15,7 +15,7 @@ import pytest
 from argon import ARGON, Argon
 from browsers import CHROMIUM, chromium, dashboard
 from campaigns import SMALL, halideflow
-from conftest import DONE, FAILED, client_of
+from dashboards import DONE, FAILED, client_of
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.vasp.outputs import Oszicar
 from test_jobs_page import EVIL, change, listed, uuid_of

@@ -11,7 +11,8 @@ from contextlib import closing
 
 import pytest
 from browsers import CHROMIUM, chromium, dashboard
-from conftest import DONE, FAILED, REJECTED, client_of
+from dashboards import DONE, FAILED, REJECTED, client_of
+from playwright.sync_api import expect
 
 from workflows.cli.results import open_results
 from workflows.dashboard.pages import jobs as page_of_jobs
@@ -251,8 +252,8 @@ def test_in_a_browser_the_filter_changes_the_table_and_the_address(copy):
         n_all = table.count()
         page.get_by_label("Stage").select_option("dynamics")
         page.locator("table.jobs tbody tr", has_text="relax").first.wait_for(state="detached")
-        assert table.count() == 2
-        assert page.url.endswith("/jobs?stage=dynamics")
+        expect(table).to_have_count(2)
+        page.wait_for_url("**/jobs?stage=dynamics")
         page.get_by_role("link", name="ran", exact=True).click()
         page.locator('th[aria-sort="descending"]').wait_for()
         assert "stage=dynamics" in page.url
@@ -266,7 +267,7 @@ def test_in_a_browser_the_filter_changes_the_table_and_the_address(copy):
         page.go_back()
         page.go_back()
         page.get_by_text("it broke").first.wait_for()
-        assert table.count() == n_all
+        expect(table).to_have_count(n_all)
         page.get_by_label("Candidate").focus()
         page.keyboard.type(DONE)
         page.wait_for_timeout(6000)  # it looked again meanwhile

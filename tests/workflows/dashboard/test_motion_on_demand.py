@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import DONE, REJECTED
+from dashboards import DONE, REJECTED
 
 from screening.errors import InvalidInput
 from workflows.candidate_motion import motion_of

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 from campaigns import halideflow, ranking
-from conftest import DONE, FAILED, client_of
+from dashboards import DONE, FAILED, client_of
 
 from workflows.cli.results import open_results
 from workflows.dashboard.pages.overview import overview_view

@@ -10,7 +10,7 @@ import re
 import time
 
 import pytest
-from conftest import DONE, FAILED, REJECTED, client_of
+from dashboards import DONE, FAILED, REJECTED, client_of
 
 from screening.documents import Failure, Rejection
 from screening.gates import Gates

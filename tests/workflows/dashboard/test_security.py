@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from conftest import client_of
+from dashboards import client_of
 from starlette.requests import Request
 
 from workflows.dashboard.security import CONTENT_SECURITY_POLICY, Keys, is_from_our_page
