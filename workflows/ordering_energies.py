@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workflows.ordering_ensemble import equilibrium
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,18 +32,9 @@ class OrderingEnergy:
 
 def ordering_energies(relaxed: Sequence[RelaxedOrdering]) -> tuple[OrderingEnergy, ...]:
     """Orderings of one configuration space by rising energy; nothing where there are not two."""
-    from screening.ensemble import boltzmann_weights
-
     if len(relaxed) < 2:
         return ()
-    lowest_eV = min(ordering.energy_eV_per_atom for ordering in relaxed)
-    above_eV = [ordering.energy_eV_per_atom - lowest_eV for ordering in relaxed]
-    degeneracies = [int(ordering.info.origin.degeneracy) for ordering in relaxed]
-    weights = boltzmann_weights(
-        [e * ordering.n_atoms for e, ordering in zip(above_eV, relaxed, strict=True)],
-        degeneracies,
-        TEMPERATURE_K,
-    )
+    above_eV, degeneracies, weights = equilibrium(relaxed, TEMPERATURE_K)
     found = [
         OrderingEnergy(ordering.info.id, degeneracy, e, float(weight))
         for ordering, degeneracy, e, weight in zip(

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from screening.documents import CandidateInfo
 
 
@@ -35,6 +38,28 @@ class OrderingEnsemble:
     entropy_eV_per_K: float
 
 
+def equilibrium(
+    relaxed: Sequence[RelaxedOrdering], temperature_K: float
+) -> tuple[list[float], list[int], NDArray[np.float64]]:
+    """Energies above the lowest in eV/atom, degeneracies, and probabilities of orderings.
+
+    Args:
+        relaxed: of one configuration space, at least one.
+        temperature_K: of the equilibrium.
+    """
+    from screening.ensemble import boltzmann_weights
+
+    lowest_eV = min(found.energy_eV_per_atom for found in relaxed)
+    above_eV = [found.energy_eV_per_atom - lowest_eV for found in relaxed]
+    degeneracies = [int(found.info.origin.degeneracy) for found in relaxed]
+    weights = boltzmann_weights(
+        [e * found.n_atoms for e, found in zip(above_eV, relaxed, strict=True)],
+        degeneracies,
+        temperature_K,
+    )
+    return above_eV, degeneracies, weights
+
+
 def ensemble_of(
     identifier: str, relaxed: Sequence[RelaxedOrdering], temperature_K: float = 300.0
 ) -> OrderingEnsemble | None:
@@ -51,24 +76,13 @@ def ensemble_of(
     Returns:
         None where fewer than two orderings have been relaxed, or not the one asked for.
     """
-    from screening.ensemble import (
-        boltzmann_weights,
-        configurational_entropy_eV_per_K,
-        thermal_average,
-    )
+    from screening.ensemble import configurational_entropy_eV_per_K, thermal_average
 
     identifiers = [found.info.id for found in relaxed]
     if len(relaxed) < 2 or identifier not in identifiers:
         return None
     own = identifiers.index(identifier)
-    lowest_eV = min(found.energy_eV_per_atom for found in relaxed)
-    above_eV = [found.energy_eV_per_atom - lowest_eV for found in relaxed]
-    degeneracies = [int(found.info.origin.degeneracy) for found in relaxed]
-    weights = boltzmann_weights(
-        [e * found.n_atoms for e, found in zip(above_eV, relaxed, strict=True)],
-        degeneracies,
-        temperature_K,
-    )
+    above_eV, degeneracies, weights = equilibrium(relaxed, temperature_K)
     origin = relaxed[own].info.origin
     n_all = int(origin.n_configurations) if origin.selection == "sample" else None
     return OrderingEnsemble(
