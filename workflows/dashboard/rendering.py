@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-import jinja2
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from workflows import words
+from workflows.templates import templates_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import jinja2
     from starlette.requests import Request
 
     from workflows.dashboard.security import Keys
@@ -109,23 +110,6 @@ def render(request: Request, template: str, view: Any, status: int = 200) -> HTM
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        formula=words.formula,
-        number=words.number,
-        fixed=words.fixed,
-        interval=words.interval,
-        scientific=words.scientific,
-        bound=words.scientific_above,
-        powers=words.powers,
-        when=words.when,
-        duration=words.duration,
-        thousands=words.thousands,
-    )
+    environment = templates_in(_HERE / "templates")
+    environment.filters.update(duration=words.duration, powers=words.powers)
     return environment

@@ -8,24 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup, escape
 from pymatgen.core.periodic_table import Element
 
 from workflows.funnel import rejection_label
 from workflows.methods import pieces
-from workflows.words import (
-    fixed,
-    formula,
-    interval,
-    number,
-    scientific,
-    scientific_above,
-    thousands,
-    when,
-)
+from workflows.templates import templates_in
+from workflows.words import formula, scientific
 
 if TYPE_CHECKING:
+    import jinja2
+
     from workflows.report.view import Report
 
 _HERE = Path(__file__).parent
@@ -72,26 +65,8 @@ def size(n_bytes: int) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(_HERE / "templates")
     environment.filters.update(
-        bound=scientific_above,
-        fixed=fixed,
-        formula=formula,
-        interval=interval,
-        number=number,
-        pieces=pieces,
-        prose=prose,
-        rejection=rejection_label,
-        scientific=scientific,
-        size=size,
-        spread=spread,
-        thousands=thousands,
-        when=when,
+        pieces=pieces, prose=prose, rejection=rejection_label, size=size, spread=spread
     )
     return environment
