@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from pymatgen.core import Lattice, Structure
@@ -71,12 +73,27 @@ SMALL = {
     "licl-a": ("Li", rock_salt("Li", "Cl", 5.2).get_primitive_structure()),
 }
 
+EVERY_END = {
+    "kcl-a": SMALL["kcl-a"],
+    "overlap": ("K", overlapping()),
+    "expanded": ("Na", Structure(Lattice.cubic(3.3), ["Na", "Cl"], [[0] * 3, [0.5] * 3])),
+}
+"""One goes through, one fails, and one is rejected where `max_e_hull` is 0.005."""
+
 CELLS = {
     "kcl": SMALL["kcl-a"],
     "nacl": ("Na", rock_salt("Na", "Cl", 5.6).get_primitive_structure() * (2, 1, 1)),
     "licl": ("Li", rock_salt("Li", "Cl", 5.2)),
 }
 """Of 2, 4 and 8 atoms."""
+
+
+def change(config: Path, *statements: tuple) -> None:
+    """Execute statements of SQL, each with its parameters, in the results of a campaign."""
+    with closing(sqlite3.connect(config.parent / "campaign" / "results.sqlite")) as connection:
+        for statement in statements:
+            connection.execute(*statement)
+        connection.commit()
 
 
 def halideflow(*arguments: object, **options) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,22 @@ from screening.ranked import RankedCandidate
 from screening.transport.documents import Diffusivity
 
 
+def bare_row(identifier="KCl-a-1", **known):
+    """A finished candidate of which nothing is known but what `known` says."""
+    values = {
+        "rank": None,
+        "id": identifier,
+        "formula": "KCl",
+        "mobile_ion": "K",
+        "state": "done",
+        "stage": "transport",
+        "engine": "chgnet",
+        "host": "rocksalt",
+        "degeneracy": 1,
+    }
+    return RankedCandidate(**{**values, **known})
+
+
 def row(identifier, window_V=2.0, sigma_S_cm=None, bound_S_cm=None, **known):
     """A finished, ranked candidate of the first front, unless `known` says otherwise."""
     ion = known.pop("mobile_ion", "K")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ranked_rows import bare_row as row
 
 from screening.errors import InvalidInput
-from screening.ranked import RankedCandidate
 from screening.transport.documents import Diffusivity
 from workflows.pareto_points import Quantity
 from workflows.ranking_selection import (
@@ -21,21 +21,6 @@ from workflows.ranking_selection import (
 )
 
 SIGMA = Quantity()
-
-
-def row(identifier="KCl-a-1", **changes):
-    values = {
-        "rank": None,
-        "id": identifier,
-        "formula": "KCl",
-        "mobile_ion": "K",
-        "state": "done",
-        "stage": "transport",
-        "engine": "chgnet",
-        "host": "rocksalt",
-        "degeneracy": 1,
-    }
-    return RankedCandidate(**{**values, **changes})
 
 
 def bound(kelvin, value):

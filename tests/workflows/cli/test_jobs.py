@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 
 import pytest
-from campaigns import SMALL, halideflow, overlapping, write_campaign
-from pymatgen.core import Lattice, Structure
+from campaigns import EVERY_END, change, halideflow, write_campaign
 from typer.testing import CliRunner
 
 from workflows.cli import app
@@ -24,13 +21,8 @@ FAILED, REJECTED, DONE = "K4Cl5-overlap-1", "NaCl-expanded-1", "KCl-kcl-a-1"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """One candidate went through, one was rejected, one failed."""
-    structures = {
-        "kcl-a": SMALL["kcl-a"],
-        "overlap": ("K", overlapping()),
-        "expanded": ("Na", Structure(Lattice.cubic(3.3), ["Na", "Cl"], [[0] * 3, [0.5] * 3])),
-    }
     folder = tmp_path_factory.mktemp("finished")
-    config = write_campaign(folder, structures, temperatures=(300.0,), max_e_hull=0.005)
+    config = write_campaign(folder, EVERY_END, temperatures=(300.0,), max_e_hull=0.005)
     run = halideflow("run", config, "--workers", 2)
     assert run.returncode == 4, run.stderr
     return config
@@ -41,13 +33,6 @@ def copy(finished, tmp_path):
     """To change its table."""
     shutil.copytree(finished.parent, tmp_path / "copy")
     return tmp_path / "copy" / "campaign.yaml"
-
-
-def change(config, *statements):
-    with closing(sqlite3.connect(config.parent / "campaign" / "results.sqlite")) as connection:
-        for statement in statements:
-            connection.execute(*statement)
-        connection.commit()
 
 
 def ask(*arguments):

@@ -5,20 +5,14 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from campaigns import SMALL, halideflow, overlapping, write_campaign
-from pymatgen.core import Lattice, Structure
+from campaigns import EVERY_END, halideflow, write_campaign
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """Config of a campaign of which one candidate went through, one was rejected, one failed."""
-    structures = {
-        "kcl-a": SMALL["kcl-a"],
-        "overlap": ("K", overlapping()),
-        "expanded": ("Na", Structure(Lattice.cubic(3.3), ["Na", "Cl"], [[0] * 3, [0.5] * 3])),
-    }
     folder = tmp_path_factory.mktemp("finished")
-    config = write_campaign(folder, structures, temperatures=(300.0, 600.0), max_e_hull=0.005)
+    config = write_campaign(folder, EVERY_END, temperatures=(300.0, 600.0), max_e_hull=0.005)
     run = halideflow("run", config, "--workers", 2)
     assert run.returncode == 4, run.stderr
     return config

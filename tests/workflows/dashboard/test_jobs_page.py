@@ -6,11 +6,10 @@ import csv
 import io
 import json
 import re
-import sqlite3
-from contextlib import closing
 
 import pytest
 from browsers import CHROMIUM, chromium, dashboard
+from campaigns import change
 from dashboards import DONE, FAILED, REJECTED, client_of
 from playwright.sync_api import expect
 
@@ -18,13 +17,6 @@ from workflows.cli.results import open_results
 from workflows.dashboard.pages import jobs as page_of_jobs
 
 EVIL = "<script>alert(1)</script>\"'><a href=javascript:alert(2)>"
-
-
-def change(config, *statements):
-    with closing(sqlite3.connect(config.parent / "campaign" / "results.sqlite")) as connection:
-        for statement in statements:
-            connection.execute(*statement)
-        connection.commit()
 
 
 def page(config, query="", **settings):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
-from campaigns import halideflow, ranking
+from campaigns import change, halideflow, ranking
 from dashboards import DONE, FAILED, client_of
 
 from workflows.cli.results import open_results
@@ -17,13 +15,6 @@ from workflows.dashboard.pages.overview import overview_view
 from workflows.dashboard.pages.provenance import provenance_view
 
 EVIL = "<script>alert('x')</script>"
-
-
-def change(config, *statements):
-    with closing(sqlite3.connect(config.parent / "campaign" / "results.sqlite")) as connection:
-        for statement in statements:
-            connection.execute(*statement)
-        connection.commit()
 
 
 def view_of(config):

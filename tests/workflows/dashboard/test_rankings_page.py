@@ -11,29 +11,14 @@ import time
 
 import pytest
 from dashboards import DONE, FAILED, REJECTED, client_of
+from ranked_rows import bare_row as row
 
 from screening.documents import Failure, Rejection
 from screening.gates import Gates
-from screening.ranked import RankedCandidate
 from screening.transport.documents import Diffusivity
 from workflows.dashboard.served import ServedCampaign
 
 PAGE = "/c/campaign/rankings"
-
-
-def row(identifier, **changes):
-    values = {
-        "rank": None,
-        "id": identifier,
-        "formula": "KCl",
-        "mobile_ion": "K",
-        "state": "done",
-        "stage": "transport",
-        "engine": "chgnet",
-        "host": "rocksalt",
-        "degeneracy": 1,
-    }
-    return RankedCandidate(**{**values, **changes})
 
 
 def moved(kelvin, value, **changes):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from campaigns import SMALL, halideflow, overlapping, write_campaign
-from pymatgen.core import Lattice, Structure
+from campaigns import EVERY_END, halideflow, write_campaign
 
 from workflows.cli.results import open_results
 from workflows.ingredients import ingredients
@@ -15,11 +14,8 @@ MARKUP = "<script>alert('file')<!--&-->"
 
 @pytest.fixture(scope="session")
 def config(tmp_path_factory):
-    structures = {
-        f"kcl{MARKUP.replace('/', '')}": SMALL["kcl-a"],
-        "overlap": ("K", overlapping()),
-        "expanded": ("Na", Structure(Lattice.cubic(3.3), ["Na", "Cl"], [[0] * 3, [0.5] * 3])),
-    }
+    done, *others = EVERY_END.items()
+    structures = {f"kcl{MARKUP.replace('/', '')}": done[1], **dict(others)}
     folder = tmp_path_factory.mktemp("reported")
     config = write_campaign(folder, structures, temperatures=(300.0, 600.0), max_e_hull=0.005)
     text = config.read_text()

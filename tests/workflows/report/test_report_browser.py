@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
+from browsers import AA, CHROMIUM, chromium
 
 from workflows.report.page import render_report
 from workflows.report.view import report_view
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytest.importorskip("playwright")
-pytest.importorskip("axe_playwright_python")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-AA = {"wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"}
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The dashboard as its own process, and a real browser that looks at it and lets nothing pass."""
+"""The dashboard as its own process, and a real browser that lets nothing pass."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ARGUMENTS = (
     "--disable-sync",
     "--enable-unsafe-swiftshader",  # WebGL without a graphics card
 )
-_AA = {"wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"}
+AA = {"wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"}
 WIDTHS_PX = (1440, 390)
 SCHEMES = ("light", "dark")
 
@@ -107,6 +107,6 @@ class Visit:
         violations = [
             f"{each['id']}: {each['help']}: {[node['html'][:120] for node in each['nodes'][:3]]}"
             for each in Axe().run(self.page).response["violations"]
-            if _AA.intersection(each["tags"])
+            if AA.intersection(each["tags"])
         ]
         assert (self.complaints, violations, too_wide) == ([], [], 0), self.page.url
